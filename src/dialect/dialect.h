@@ -1,0 +1,119 @@
+/*
+ * dialect.h: message => command, event => message.
+ *
+ * Audience: session.  A dialect translates and does nothing else: it holds no
+ * state, checks no permission, and knows neither sockets nor channels.
+ */
+
+#ifndef WSCAST_DIALECT_H
+#define WSCAST_DIALECT_H
+
+
+#include "../base/base.h"
+#include "../base/prepared.h"
+#include "../base/publication.h"
+
+
+typedef enum {
+    WSCAST_CMD_INVALID = 0,     /* answer with code and reason */
+    WSCAST_CMD_PING,
+    WSCAST_CMD_SUBSCRIBE,
+    WSCAST_CMD_UNSUBSCRIBE,
+    WSCAST_CMD_PUBLISH,
+    WSCAST_CMD_PRESENCE,
+    WSCAST_CMD_HISTORY
+} wscast_command_e;
+
+
+/* Views into the message that was decoded; they die with it. */
+
+typedef struct {
+    wscast_command_e    type;
+    unsigned            code;       /* INVALID: 400 */
+    const char         *reason;     /* INVALID: static text */
+    wscast_str_t        id;         /* the JSON value as it came; or empty */
+    wscast_str_t        channel;    /* decoded; empty: the location's only one */
+    unsigned            has_channel;    /* 1: the field was there */
+    wscast_str_t        data;       /* PUBLISH: the bytes to broadcast */
+    unsigned            flags;      /* PUBLISH: WSCAST_PUB_BINARY, _JSON */
+} wscast_command_t;
+
+
+typedef enum {
+    WSCAST_EVENT_WELCOME = 0,
+    WSCAST_EVENT_PONG,
+    WSCAST_EVENT_SUBSCRIBED,
+    WSCAST_EVENT_UNSUBSCRIBED,
+    WSCAST_EVENT_PUBLISHED,
+    WSCAST_EVENT_ERROR,
+    WSCAST_EVENT_MESSAGE,       /* pub is set; joins and leaves too */
+    WSCAST_EVENT_DISCONNECT     /* a close with 1001 follows */
+} wscast_event_e;
+
+
+typedef struct {
+    wscast_event_e                type;
+    wscast_str_t                  id;       /* raw JSON, echoed; or empty */
+    wscast_str_t                  channel;
+    wscast_str_t                  client;   /* WELCOME */
+    wscast_str_t                  user;     /* WELCOME; empty: none */
+    wscast_str_t                  msg;      /* WELCOME: the operator's text */
+    unsigned                      ping;     /* WELCOME: seconds */
+    unsigned                      code;     /* ERROR: as HTTP's */
+    const char                   *reason;   /* ERROR */
+    const wscast_pub_fields_t    *pub;      /* MESSAGE */
+} wscast_event_t;
+
+
+/* The operator's ping and pong of the text dialect. */
+
+typedef struct {
+    unsigned            on;
+    wscast_str_t        in;
+    wscast_str_t        out;
+    const void         *in_json;    /* cJSON of in, or NULL if it is no JSON */
+} wscast_heartbeat_t;
+
+
+typedef struct {
+    const char         *name;       /* as in nginx.conf */
+    wscast_variant_e    variant;
+    unsigned            answers;    /* 1: errors are answered; 0: there are no
+                                       answers, errors close */
+    unsigned            any_protocol;   /* take any offered subprotocol */
+    wscast_str_t        protocol;       /* the subprotocol of its own */
+
+    /*
+     * Reads one message (opcode TEXT or BINARY).  data is writable and may be
+     * changed (strings are decoded in place).  Always fills c: what cannot be
+     * understood is WSCAST_CMD_INVALID.  WSCAST_OK, or WSCAST_NOMEM.
+     */
+    wscast_status_t   (*decode)(const wscast_heartbeat_t *hb, unsigned opcode,
+                                unsigned char *data, size_t len,
+                                wscast_command_t *c);
+
+    /*
+     * Writes the payload of an event's frame and returns the frame's opcode,
+     * or 0 if this dialect does not tell such an event.
+     */
+    unsigned          (*encode)(const wscast_heartbeat_t *hb,
+                                const wscast_event_t *e, wscast_builder_t *b);
+} wscast_dialect_t;
+
+
+extern const wscast_dialect_t  wscast_dialect_text;
+extern const wscast_dialect_t  wscast_dialect_json;
+
+/* The dialect of this name, or NULL. */
+const wscast_dialect_t *wscast_dialect_find(wscast_str_t name);
+
+/*
+ * Prepares a heartbeat, at configuration time; in and out must outlive it.
+ * WSCAST_NOMEM if there is no memory.
+ */
+wscast_status_t wscast_heartbeat_init(wscast_heartbeat_t *hb, wscast_str_t in,
+    wscast_str_t out);
+void wscast_heartbeat_done(wscast_heartbeat_t *hb);
+
+
+#endif /* WSCAST_DIALECT_H */

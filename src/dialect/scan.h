@@ -1,0 +1,60 @@
+/*
+ * scan.h: slices of a JSON text (RFC 8259), without building a tree.
+ *
+ * Audience: dialect, http/api.  Payloads must pass byte for byte (64-bit
+ * integers, the order and spelling of everything), so the value of a member is
+ * cut out raw.  The whole text is checked: strict grammar, valid UTF-8, at
+ * most WSCAST_JSON_DEPTH levels; no recursion, no allocation.
+ */
+
+#ifndef WSCAST_SCAN_H
+#define WSCAST_SCAN_H
+
+
+#include "../base/base.h"
+#include "../base/prepared.h"
+
+
+#define WSCAST_JSON_DEPTH  128
+
+
+/* 1 if s is exactly one JSON value, white space around it allowed. */
+int wscast_json_valid(wscast_str_t s);
+
+/* A member to look for, and what was found. */
+
+typedef struct {
+    wscast_str_t    name;
+    wscast_str_t    value;      /* raw slice without white space; len 0: absent */
+    unsigned        times;      /* how often the name occurs */
+} wscast_json_member_t;
+
+/*
+ * Checks s and cuts out the members of its outermost object whose names are in
+ * members[0..n).  Names are compared after decoding their escapes; of a
+ * repeated name the last value counts.  WSCAST_OK, or WSCAST_ERROR: not one
+ * valid JSON object.
+ */
+wscast_status_t wscast_json_members(wscast_str_t s,
+    wscast_json_member_t *members, size_t n);
+
+/* 1 if the raw slice is a string, a number, ... */
+#define wscast_json_is_string(v)  ((v).len > 1 && (v).data[0] == '"')
+int wscast_json_is_number(wscast_str_t v);
+
+/*
+ * Decodes a raw slice that is a string in place, its quotes included, and
+ * yields the decoded bytes.  Surrogate pairs become one character.
+ * WSCAST_ERROR: a lone surrogate, which UTF-8 cannot hold.
+ */
+wscast_status_t wscast_json_decode(unsigned char *p, size_t len,
+    wscast_str_t *out);
+
+/* Writes s, which is valid UTF-8, as a JSON string with its quotes. */
+void wscast_json_quote(wscast_builder_t *b, wscast_str_t s);
+
+/* Writes bytes as a quoted base64 string. */
+void wscast_json_base64(wscast_builder_t *b, wscast_str_t s);
+
+
+#endif /* WSCAST_SCAN_H */

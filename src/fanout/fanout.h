@@ -1,0 +1,100 @@
+/*
+ * fanout.h: who listens on this worker.
+ *
+ * Audience: session (subscribes), worker (delivers, turns "first" and "last"
+ * into interest on the bus).  Pure: knows no socket and no bus.
+ *
+ * Law: during wscast_fanout_deliver() nobody subscribes, unsubscribes or
+ * frees; a receiver that must end posts its closing.  The law is enforced:
+ * subscribe answers WSCAST_AGAIN, unsubscribe aborts nothing but is put off
+ * until the delivery has ended.
+ */
+
+#ifndef WSCAST_FANOUT_H
+#define WSCAST_FANOUT_H
+
+
+#include "../base/list.h"
+#include "../base/map.h"
+
+
+typedef struct wscast_fanout_s        wscast_fanout_t;
+typedef struct wscast_channel_s       wscast_channel_t;
+typedef struct wscast_subscription_s  wscast_subscription_t;
+
+
+struct wscast_channel_s {
+    wscast_map_node_t          node;        /* key: the name, behind the struct */
+    wscast_subscription_t    **subscribers; /* dense array, no order */
+    uint32_t                   count;
+    uint32_t                   size;
+    unsigned                   live;        /* the worker's: the bus delivers */
+};
+
+
+/* One client on one channel. */
+
+struct wscast_subscription_s {
+    wscast_list_t              link;        /* of the client's subscriptions */
+    wscast_channel_t          *channel;
+    void                      *subscriber;  /* the client */
+    uint32_t                   index;       /* in channel->subscribers */
+    unsigned                   pending:1;   /* the session's: not answered yet */
+    unsigned                   gone:1;      /* unsubscribed during a delivery */
+};
+
+
+typedef struct {
+    /* a channel got its first subscriber; WSCAST_OK, or the subscribe fails */
+    wscast_status_t  (*first)(void *ctx, wscast_channel_t *channel);
+
+    /* a channel lost its last one and is freed when this returns */
+    void             (*last)(void *ctx, wscast_channel_t *channel);
+} wscast_fanout_handler_t;
+
+
+struct wscast_fanout_s {
+    wscast_map_t                     channels;
+    const wscast_fanout_handler_t   *handler;
+    void                            *ctx;
+    size_t                           subscriptions;
+    unsigned                         delivering;
+    wscast_list_t                    gone;      /* put off, see the law */
+};
+
+
+/* seed: of the hash, random. */
+void wscast_fanout_init(wscast_fanout_t *f, uint64_t seed,
+    const wscast_fanout_handler_t *handler, void *ctx);
+
+/* Frees all channels and subscriptions, telling nobody. */
+void wscast_fanout_done(wscast_fanout_t *f);
+
+/* The channel, if it has a subscriber here; else NULL. */
+wscast_channel_t *wscast_fanout_find(wscast_fanout_t *f, wscast_str_t name);
+
+/*
+ * Adds subscriber to the channel of this name and links the subscription to
+ * mine.  The caller has checked that it is not subscribed yet.
+ *
+ * WSCAST_OK, *out is the subscription; WSCAST_NOMEM; WSCAST_AGAIN during a
+ * delivery; or what first() returned.  In all cases but OK nothing changed.
+ */
+wscast_status_t wscast_fanout_subscribe(wscast_fanout_t *f, wscast_str_t name,
+    void *subscriber, wscast_list_t *mine, wscast_subscription_t **out);
+
+/* Unlinks and frees it; the channel too, if it was the last. */
+void wscast_fanout_unsubscribe(wscast_fanout_t *f, wscast_subscription_t *s);
+
+/*
+ * Calls deliver(arg, subscriber) for every subscriber of the channel: the one
+ * door for delivery.  Returns how many there were.
+ */
+size_t wscast_fanout_deliver(wscast_fanout_t *f, wscast_channel_t *channel,
+    void (*deliver)(void *arg, void *subscriber), void *arg);
+
+/* 1 if all its structures agree, 0 if not.  For tests. */
+int wscast_fanout_validate(const wscast_fanout_t *f);
+
+
+#endif /* WSCAST_FANOUT_H */
