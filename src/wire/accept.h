@@ -53,6 +53,11 @@ typedef struct {
  *   key not base64 of 16 bytes, repeated
  *   key or version, a body, a malformed
  *   list of subprotocols                    400
+ *   no digest (libcrypto out of memory)     500
+ *
+ * The first row that applies decides, but for a repeated version, which is
+ * seen before its value.  Empty elements of a list are skipped (RFC 9110,
+ * 5.6.1.2).  The unused bits of the key's last digit may be anything.
  *
  * Tokens compare without case, subprotocols with (RFC 6455, 4.1, 11.3.4).
  */
@@ -60,8 +65,11 @@ void wscast_accept(const wscast_accept_request_t *r,
     const wscast_str_t *supported, size_t n, unsigned any,
     wscast_accept_t *out);
 
-/* The answer to a key of 24 bytes: base64(SHA-1(key + GUID)). */
-void wscast_accept_key(const unsigned char *key,
+/*
+ * The answer to a key of 24 bytes: base64(SHA-1(key + GUID)).  WSCAST_NOMEM:
+ * libcrypto could not make the digest; out is unset.
+ */
+wscast_status_t wscast_accept_key(const unsigned char *key,
     char out[WSCAST_ACCEPT_LEN]);
 
 
