@@ -4,10 +4,12 @@
  * Audience: session (subscribes), worker (delivers, turns "first" and "last"
  * into interest on the bus).  Pure: knows no socket and no bus.
  *
- * Law: during wscast_fanout_deliver() nobody subscribes, unsubscribes or
- * frees; a receiver that must end posts its closing.  The law is enforced:
- * subscribe answers WSCAST_AGAIN, unsubscribe aborts nothing but is put off
- * until the delivery has ended.
+ * Law: while wscast_fanout_deliver() runs, nobody joins or leaves the arrays
+ * that it walks.  A receiver that must end posts its closing.  The law is
+ * enforced: subscribe answers WSCAST_AGAIN; unsubscribe makes the subscription
+ * "gone" at once (its subscriber is not called any more, and it has left the
+ * client's list), but its memory, and last(), wait for the end of the outermost
+ * delivery.  Deliveries may nest.
  */
 
 #ifndef WSCAST_FANOUT_H
@@ -45,10 +47,16 @@ struct wscast_subscription_s {
 
 
 typedef struct {
-    /* a channel got its first subscriber; WSCAST_OK, or the subscribe fails */
+    /*
+     * A channel got its first subscriber, who is already in it.  WSCAST_OK, or
+     * the subscribe fails with this and the channel is freed.
+     */
     wscast_status_t  (*first)(void *ctx, wscast_channel_t *channel);
 
-    /* a channel lost its last one and is freed when this returns */
+    /*
+     * A channel lost its last one: it is found no more, and freed when this
+     * returns.
+     */
     void             (*last)(void *ctx, wscast_channel_t *channel);
 } wscast_fanout_handler_t;
 
@@ -67,7 +75,10 @@ struct wscast_fanout_s {
 void wscast_fanout_init(wscast_fanout_t *f, uint64_t seed,
     const wscast_fanout_handler_t *handler, void *ctx);
 
-/* Frees all channels and subscriptions, telling nobody. */
+/*
+ * Frees all channels and subscriptions, telling nobody.  The clients' lists
+ * must still stand: they are emptied.
+ */
 void wscast_fanout_done(wscast_fanout_t *f);
 
 /* The channel, if it has a subscriber here; else NULL. */
@@ -83,12 +94,16 @@ wscast_channel_t *wscast_fanout_find(wscast_fanout_t *f, wscast_str_t name);
 wscast_status_t wscast_fanout_subscribe(wscast_fanout_t *f, wscast_str_t name,
     void *subscriber, wscast_list_t *mine, wscast_subscription_t **out);
 
-/* Unlinks and frees it; the channel too, if it was the last. */
+/*
+ * Unlinks and frees it; the channel too, if it was the last.  During a delivery
+ * it is put off, see the law; the pointer must not be used again either way.
+ */
 void wscast_fanout_unsubscribe(wscast_fanout_t *f, wscast_subscription_t *s);
 
 /*
- * Calls deliver(arg, subscriber) for every subscriber of the channel: the one
- * door for delivery.  Returns how many there were.
+ * Calls deliver(arg, subscriber) for every subscriber of the channel that is
+ * not gone: the one door for delivery.  Returns how many were called.  The
+ * channel may have been freed when it returns, if all of them left meanwhile.
  */
 size_t wscast_fanout_deliver(wscast_fanout_t *f, wscast_channel_t *channel,
     void (*deliver)(void *arg, void *subscriber), void *arg);
