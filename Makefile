@@ -71,11 +71,11 @@ replay     = $(addprefix $(BUILD)/replay/,$(call dash,$(1:%.fuzz.c=%.replay)))
 
 # -- the module --------------------------------------------------------------
 
-.PHONY: all deps run test asan unit replay fuzz fuzz-all layers install \
-        clean help FORCE
+.PHONY: all deps run test test-build asan unit replay fuzz fuzz-all layers \
+        install clean help FORCE $(TARGETS:%=fuzz/%)
 .DELETE_ON_ERROR:
 
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(JOBS)
 endif
 
@@ -87,6 +87,7 @@ say        = @$(if $(V),:,echo "  $(1)	$(2)")
 note       = @mkdir -p $(@D); t='$(1)'; \
              [ "$$t" = "`cat $@ 2>/dev/null`" ] || echo "$$t" >$@
 
+#: make             the module, build/ngx_http_wscast_module.so
 all: $(MODULE)
 
 $(BUILD)/nginx.id: FORCE
@@ -129,3 +130,135 @@ $(MODULE): $(OBJS) $(OUT)/link
 	$(Q)mv $@.new $@
 
 -include $(OBJS:.o=.d)
+
+# -- unit tests, fuzzing -----------------------------------------------------
+
+# A test of t/<room>/<file>.c includes the .c it examines, sees what its room
+# may see, and names what else it links in a line "/* libs: ... */".
+libs       = $$(sed -n 's,^/\* libs: \(.*\) \*/.*,\1,p' $(1))
+room_of    = $(firstword $(subst /, ,$(1:t/%=%)))
+includes   = $(if $(filter $(FACED),$(call room_of,$(1))),@$(NGX)/includes)
+
+# The words that make one rule of each test: its binary depends on its source.
+define unit_rule
+$(call unit,$(1)): $(1) $(BUILD)/unit/flags \
+    $(if $(call includes,$(1)),$(NGX)/includes)
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$<)
+	$$(Q)$$(CC) $$(UNIT_FLAGS) $(call includes,$(1)) -MMD -MP -MF $$@.d \
+	    -o $$@ $$< $$(call libs,$$<)
+endef
+
+# A replayer feeds the seeds to a fuzz target without libFuzzer.  prove gives
+# no arguments, so a script of the same name passes it the directory.
+define replay_rule
+$(call replay,$(1)): $(1) $(BUILD)/unit/flags
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$< (replay))
+	$$(Q)$$(CC) $$(UNIT_FLAGS) -DWSCAST_FUZZ_REPLAY -MMD -MP -MF $$@.d \
+	    -MT $$@ -o $$@.bin $$< $$(call libs,$$<)
+	@printf '#!/bin/sh\nexec %s %s\n' $$@.bin $(call corpus,$(1)) >$$@
+	@chmod +x $$@
+endef
+
+corpus     = t/corpus/$(notdir $(1:%.fuzz.c=%))
+
+$(foreach f,$(UNITS),$(eval $(call unit_rule,$(f))))
+$(foreach f,$(FUZZERS),$(eval $(call replay_rule,$(f))))
+
+-include $(wildcard $(BUILD)/unit/*.d $(BUILD)/replay/*.d)
+
+$(BUILD)/unit/flags: FORCE
+	$(call note,$(shell $(CC) --version | head -n 1) $(UNIT_FLAGS))
+
+#: make unit        the C tests alone, with sanitizers
+unit: $(call unit,$(UNITS)) $(call replay,$(FUZZERS))
+	prove -j$(JOBS) $^
+
+#: make replay      fuzz targets over the seeds of t/corpus alone
+replay: $(call replay,$(FUZZERS))
+	prove -j$(JOBS) $^
+
+# What a fuzzer finds goes to build/; a find worth keeping is copied to
+# t/corpus by hand, smallest form first.
+$(TARGETS:%=$(BUILD)/fuzz/%/fuzzer): $(BUILD)/fuzz/%/fuzzer: t/%.fuzz.c FORCE
+	@mkdir -p $(@D)/finds
+	clang $(FUZZ_FLAGS) -o $@ $< $(call libs,$<)
+
+$(TARGETS:%=fuzz/%): fuzz/%: $(BUILD)/fuzz/%/fuzzer
+	$< -runs=$(RUNS) -max_total_time=$(SECONDS) -print_final_stats=1 \
+	    -artifact_prefix=$(<D)/ $(<D)/finds $(call corpus,$(<D))
+
+#: make fuzz        T=wire/frame [RUNS=1000000] [SECONDS=60]: libFuzzer
+fuzz: $(if $(T),fuzz/$(T))
+	@[ -n "$(T)" ] || { echo "make fuzz T=<$(TARGETS)>" >&2; exit 1; }
+
+#: make fuzz-all    RUNS runs of every target
+fuzz-all: $(TARGETS:%=fuzz/%)
+
+# -- tests -------------------------------------------------------------------
+
+#: make layers      compare every #include with the table of rooms
+layers:
+	t/lib/layers
+
+# TESTS='t/bus/redis.t t/wire/frame.c' runs some; their C sources stand for
+# what is built of them.
+chosen     = $(filter %.t,$(1)) $(call replay,$(filter %.fuzz.c,$(1))) \
+             $(call unit,$(filter-out %.fuzz.c,$(filter %.c,$(1))))
+WHICH      = $(or $(TESTS),$(UNITS) $(FUZZERS) $(PERL))
+NODE       = $(if $(filter t/browser/%,$(WHICH)),$(BUILD)/node)
+
+$(BUILD)/node: t/browser/package-lock.json
+	cd t/browser && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test-build: $(filter $(BUILD)/%,$(call chosen,$(WHICH))) $(MODULE) $(NODE)
+
+# One make after another: what `deps` installs decides what the next one sees.
+#: make test        everything, or TESTS='t/bus/redis.t t/wire/frame.c'
+test:
+	@$(DEPS) build test
+	@$(MAKE) --no-print-directory test-build TESTS='$(TESTS)'
+	@WSCAST_MODULE=$(abspath $(MODULE)) prove -j$(JOBS) \
+	    $(call chosen,$(WHICH))
+
+# The same tests with the sanitized module; its runtimes must come first into
+# nginx, which the harness sees to.
+preload    = $(shell $(CC) -print-file-name=libasan.so) \
+             $(shell $(CC) -print-file-name=libubsan.so)
+
+#: make asan        the same, with the module sanitized
+asan: export WSCAST_ASAN = 1
+asan: export WSCAST_PRELOAD = $(preload)
+asan: export LSAN_OPTIONS = suppressions=$(abspath t/lib/lsan.supp)
+asan:
+	@$(MAKE) --no-print-directory test VARIANT=asan TESTS='$(TESTS)'
+
+# -- use ---------------------------------------------------------------------
+
+#: make deps        install from Debian what is missing
+deps:
+	@$(DEPS) build test
+
+#: make run         serve the chat on two hosts; REDIS=off: on one, embedded
+run:
+	@$(DEPS) build
+	@$(MAKE) --no-print-directory all
+	@MODULE=$(abspath $(MODULE)) REDIS=$(REDIS) docs/examples/chat/run
+
+MODULES    = $(shell $(NGINX) -V 2>&1 | tr ' ' '\n' \
+               | sed -n 's/^--modules-path=//p')
+
+#: make install     into nginx's modules directory, below DESTDIR
+install: all
+	install -D -m 644 $(MODULE) $(DESTDIR)$(MODULES)/$(NAME).so
+	@echo 'in nginx.conf: load_module $(MODULES)/$(NAME).so;'
+
+#: make clean       remove all that was made
+clean:
+	rm -rf $(BUILD) t/browser/node_modules
+
+#: make help        this list
+help:
+	@sed -n 's/^#: //p' Makefile
