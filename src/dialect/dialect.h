@@ -14,6 +14,12 @@
 #include "../base/publication.h"
 
 
+/* RFC 6455, 11.8: the opcodes that decode() takes and encode() returns. */
+
+#define WSCAST_DIALECT_TEXT    0x1
+#define WSCAST_DIALECT_BINARY  0x2
+
+
 typedef enum {
     WSCAST_CMD_INVALID = 0,     /* answer with code and reason */
     WSCAST_CMD_PING,
@@ -29,10 +35,10 @@ typedef enum {
 
 typedef struct {
     wscast_command_e    type;
-    unsigned            code;       /* INVALID: 400 */
+    unsigned            code;       /* INVALID: 400; id is set if it was fine */
     const char         *reason;     /* INVALID: static text */
     wscast_str_t        id;         /* the JSON value as it came; or empty */
-    wscast_str_t        channel;    /* decoded; empty: the location's only one */
+    wscast_str_t        channel;    /* decoded; empty: the location's only */
     unsigned            has_channel;    /* 1: the field was there */
     wscast_str_t        data;       /* PUBLISH: the bytes to broadcast */
     unsigned            flags;      /* PUBLISH: WSCAST_PUB_BINARY, _JSON */
@@ -60,7 +66,9 @@ typedef struct {
     wscast_str_t                  msg;      /* WELCOME: the operator's text */
     unsigned                      ping;     /* WELCOME: seconds */
     unsigned                      code;     /* ERROR: as HTTP's */
-    const char                   *reason;   /* ERROR */
+    const char                   *reason;   /* ERROR: static ASCII; a channel
+                                               that is not empty follows it:
+                                               "not allowed to publish to" */
     const wscast_pub_fields_t    *pub;      /* MESSAGE */
 } wscast_event_t;
 
@@ -94,7 +102,8 @@ typedef struct {
 
     /*
      * Writes the payload of an event's frame and returns the frame's opcode,
-     * or 0 if this dialect does not tell such an event.
+     * or 0 if this dialect does not tell such an event; then nothing was
+     * written.  A failed allocation shows at wscast_builder_finish().
      */
     unsigned          (*encode)(const wscast_heartbeat_t *hb,
                                 const wscast_event_t *e, wscast_builder_t *b);
@@ -108,8 +117,9 @@ extern const wscast_dialect_t  wscast_dialect_json;
 const wscast_dialect_t *wscast_dialect_find(wscast_str_t name);
 
 /*
- * Prepares a heartbeat, at configuration time; in and out must outlive it.
- * WSCAST_NOMEM if there is no memory.
+ * Prepares a heartbeat, at configuration time; in and out must outlive it.  A
+ * zeroed one is off.  WSCAST_NOMEM if there is no memory, or in is JSON that
+ * cJSON does not take, like a lone surrogate.
  */
 wscast_status_t wscast_heartbeat_init(wscast_heartbeat_t *hb, wscast_str_t in,
     wscast_str_t out);

@@ -4,7 +4,8 @@
  * Audience: dialect, http/api.  Payloads must pass byte for byte (64-bit
  * integers, the order and spelling of everything), so the value of a member is
  * cut out raw.  The whole text is checked: strict grammar, valid UTF-8, at
- * most WSCAST_JSON_DEPTH levels; no recursion, no allocation.
+ * most WSCAST_JSON_DEPTH levels; no recursion, no allocation.  What is inside
+ * of its strings is quote.h's.
  */
 
 #ifndef WSCAST_SCAN_H
@@ -12,7 +13,7 @@
 
 
 #include "../base/base.h"
-#include "../base/prepared.h"
+#include "quote.h"
 
 
 #define WSCAST_JSON_DEPTH  128
@@ -25,7 +26,7 @@ int wscast_json_valid(wscast_str_t s);
 
 typedef struct {
     wscast_str_t    name;
-    wscast_str_t    value;      /* raw slice without white space; len 0: absent */
+    wscast_str_t    value;      /* raw slice, no white space; empty: absent */
     unsigned        times;      /* how often the name occurs */
 } wscast_json_member_t;
 
@@ -38,23 +39,9 @@ typedef struct {
 wscast_status_t wscast_json_members(wscast_str_t s,
     wscast_json_member_t *members, size_t n);
 
-/* 1 if the raw slice is a string, a number, ... */
+/* 1 if the raw slice, not empty, is a string, or a number */
 #define wscast_json_is_string(v)  ((v).len > 1 && (v).data[0] == '"')
 int wscast_json_is_number(wscast_str_t v);
-
-/*
- * Decodes a raw slice that is a string in place, its quotes included, and
- * yields the decoded bytes.  Surrogate pairs become one character.
- * WSCAST_ERROR: a lone surrogate, which UTF-8 cannot hold.
- */
-wscast_status_t wscast_json_decode(unsigned char *p, size_t len,
-    wscast_str_t *out);
-
-/* Writes s, which is valid UTF-8, as a JSON string with its quotes. */
-void wscast_json_quote(wscast_builder_t *b, wscast_str_t s);
-
-/* Writes bytes as a quoted base64 string. */
-void wscast_json_base64(wscast_builder_t *b, wscast_str_t s);
 
 
 #endif /* WSCAST_SCAN_H */
