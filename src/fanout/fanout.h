@@ -26,7 +26,7 @@ typedef struct wscast_subscription_s  wscast_subscription_t;
 
 
 struct wscast_channel_s {
-    wscast_map_node_t          node;        /* key: the name, behind the struct */
+    wscast_map_node_t          node;        /* key: the name, stored behind */
     wscast_subscription_t    **subscribers; /* dense array, no order */
     uint32_t                   count;
     uint32_t                   size;
@@ -41,7 +41,7 @@ struct wscast_subscription_s {
     wscast_channel_t          *channel;
     void                      *subscriber;  /* the client */
     uint32_t                   index;       /* in channel->subscribers */
-    unsigned                   pending:1;   /* the session's: not answered yet */
+    unsigned                   pending:1;   /* the session's: no answer yet */
     unsigned                   gone:1;      /* unsubscribed during a delivery */
 };
 
