@@ -108,7 +108,7 @@ export class Wscast {
     async unsubscribe(name, fn) {
         const channel = this.#channels.get(name);
 
-        if (!channel || (fn && channel.fns.delete(fn) && channel.fns.size)) {
+        if (!channel || (fn && (!channel.fns.delete(fn) || channel.fns.size))) {
             return;
         }
 
@@ -330,7 +330,11 @@ export class Wscast {
         let message;
 
         this.#heardAt = Date.now();
-        this.#asked = false;
+
+        if (this.#asked) {
+            this.#asked = false;
+            this.#beatIn(this.#interval);
+        }
 
         try {
             message = JSON.parse(text);
