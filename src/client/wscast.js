@@ -337,7 +337,7 @@ export class Wscast {
         }
 
         try {
-            message = JSON.parse(text);
+            message = JSON.parse(text) ?? {};
         } catch {
             this.#emit('error', new WscastError(0, 'not understood: ' + text));
             return;
