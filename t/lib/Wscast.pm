@@ -1,0 +1,258 @@
+package Wscast;
+
+# The harness of the Perl tests: starts real nginx "hosts" and real Redis
+# servers, speaks WebSocket and HTTP to them byte by byte, and examines what
+# they leave behind.
+#
+#   use lib "t/lib";
+#   use Wscast;
+#
+#   my $nginx = host(<<'EOF');
+#   wscast_hub chat { zone 4m; }
+#   server { listen 127.0.0.1:%%PORT%%; location /ws { wscast chat; } }
+#   EOF
+#
+#   my $ws = $nginx->ws('/ws');
+#   is($ws->recv_json->{type}, 'welcome', 'a client is welcomed');
+#
+#   done_testing();
+#
+# "use Wscast" brings strict, warnings and Test::More along.  done_testing() is
+# our own: it closes all clients, waits for the gauges of wscast_status to be
+# zero, stops every host with SIGQUIT and asserts that each ended in time, by
+# itself and with status 0, and that no error log has an [alert], [emerg] or
+# [crit] line and nobody wrote a sanitizer report.
+#
+# Environment:
+#   WSCAST_MODULE    the module to load, else build/ngx_http_wscast_module.so
+#   WSCAST_NGINX     the nginx to run, else the one of the PATH
+#   WSCAST_ASAN      1: sanitizers are at work, deadlines are stretched
+#   WSCAST_PRELOAD   LD_PRELOAD of nginx (the sanitizer's runtime)
+#   WSCAST_KEEP      1: keep the directories of the hosts
+
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
+use File::Temp ();
+use IO::Socket::INET;
+use Test::More ();
+use Time::HiRes qw(time sleep);
+
+our $ROOT = abs_path(dirname(__FILE__) . '/../..');
+
+my @EXPORT = qw(
+    host redis bad_config good_config nginx_test done_testing
+    wait_until gather free_port scale scratch connect_ws load_tool
+    asan hold_for
+);
+
+my ($scratch, @hosts, @redises, $owner, $finished);
+
+sub import {
+    my $class  = shift;
+    my $caller = caller;
+
+    strict->import;
+    warnings->import;
+
+    {
+        no strict 'refs';
+
+        for my $name (@Test::More::EXPORT) {
+            next if $name =~ /^[\$\@%]/ || $name eq 'done_testing';
+            *{"${caller}::$name"} = \&{"Test::More::$name"};
+        }
+
+        *{"${caller}::$_"} = \&{$_} for @EXPORT;
+        *{"${caller}::TODO"} = \$Test::More::TODO;
+    }
+
+    Test::More->builder->failure_output->autoflush(1);
+    $SIG{PIPE} = 'IGNORE';
+    $SIG{INT} = $SIG{TERM} = $SIG{HUP} = sub { exit 1 };
+    $owner //= $$;
+
+    return;
+}
+
+require Wscast::Host;
+require Wscast::Redis;
+require Wscast::WebSocket;
+
+# -- time ----------------------------------------------------------------
+
+sub asan { return $ENV{WSCAST_ASAN} ? 1 : 0 }
+
+# Stretches a deadline (never an interval under test) where all is slow.
+
+sub scale {
+    my ($seconds) = @_;
+    return asan() ? $seconds * 4 : $seconds;
+}
+
+# Calls the condition until it yields something true, which is returned, or
+# the deadline has passed: then something false.
+
+sub wait_until {
+    my ($condition, $seconds) = @_;
+    my $end = time + scale($seconds // 10);
+
+    while (1) {
+        my $value = $condition->();
+        return $value if $value;
+        return $value if time > $end;
+        sleep 0.01;
+    }
+}
+
+# Asserts through the condition that something does *not* happen meanwhile.
+
+sub hold_for {
+    my ($seconds, $condition) = @_;
+    my $end = time + $seconds;
+
+    while (time < $end) {
+        return 0 if !$condition->();
+        sleep 0.01;
+    }
+
+    return 1;
+}
+
+# -- places --------------------------------------------------------------
+
+sub scratch {
+    $scratch //= File::Temp->newdir(
+        'wscast-XXXXXX', TMPDIR => 1, CLEANUP => !$ENV{WSCAST_KEEP},
+    );
+    return "$scratch";
+}
+
+# A port outside the range from which the kernel takes the clients' ones.
+
+my %taken;
+
+sub free_port {
+    for (1 .. 1000) {
+        my $port = 10240 + int rand 20000;
+        next if $taken{$port};
+
+        my $s = IO::Socket::INET->new(
+            LocalAddr => '127.0.0.1', LocalPort => $port,
+            Listen => 1, ReuseAddr => 1,
+        ) or next;
+
+        close $s;
+        $taken{$port} = 1;
+        return $port;
+    }
+
+    die "no free port\n";
+}
+
+# Builds the load generator if it is missing or older than its source.
+
+sub load_tool {
+    my $source = "$ROOT/t/lib/load.c";
+    my $tool   = "$ROOT/build/load";
+
+    if (!-e $tool || (stat $tool)[9] < (stat $source)[9]) {
+        mkdir "$ROOT/build";
+        my $new = "$tool.$$";
+        system('cc', '-O2', '-std=gnu11', '-Wall', '-Wextra', '-o', $new,
+            $source) == 0 or die "cannot compile $source\n";
+        rename $new, $tool or die "cannot rename $new: $!\n";
+    }
+
+    return $tool;
+}
+
+# -- things to start -----------------------------------------------------
+
+sub host {
+    my ($config, %option) = @_;
+
+    my $host = Wscast::Host->new($config, %option);
+    push @hosts, $host;
+    $host->start unless $option{stopped};
+
+    return $host;
+}
+
+sub redis {
+    my $redis = Wscast::Redis->new(@_);
+    push @redises, $redis;
+    return $redis;
+}
+
+# nginx -t: (1 or 0, what it printed).
+
+sub nginx_test {
+    my ($config, %option) = @_;
+    return Wscast::Host->new($config, %option, plain => 1)->test;
+}
+
+sub good_config {
+    my ($name, $config, %option) = @_;
+    my ($ok, $out) = nginx_test($config, %option);
+
+    return Test::More::ok($ok, $name) || Test::More::diag($out);
+}
+
+# All the patterns must be found in one [emerg] line.
+
+sub bad_config {
+    my ($name, $config, @patterns) = @_;
+    my ($ok, $out) = nginx_test($config);
+    my @emerg = grep { /\[emerg\]/ } split /\n/, $out;
+    my $told  = 0;
+
+    for my $line (@emerg) {
+        $told = 1 if !grep { $line !~ $_ } @patterns;
+    }
+
+    my $pass = Test::More::ok(!$ok && $told && @emerg == 1, $name);
+    Test::More::diag($ok ? 'nginx -t was content' : $out) if !$pass;
+
+    return $pass;
+}
+
+sub connect_ws {
+    return Wscast::WebSocket->new(@_);
+}
+
+sub gather {
+    return Wscast::WebSocket::gather(@_);
+}
+
+# -- the end -------------------------------------------------------------
+
+sub done_testing {
+    Wscast::WebSocket->drop_all;
+
+    for my $host (@hosts) {
+        $host->closing_checks;
+    }
+
+    $_->stop for @redises;
+    $finished = 1;
+
+    return Test::More::done_testing();
+}
+
+END {
+    my $status = $?;
+
+    if (defined $owner && $$ == $owner) {
+        if (!$finished) {
+            $_->explain for @hosts;
+        }
+
+        $_->abandon for @hosts, @redises;
+        $? = $status;
+    }
+}
+
+1;

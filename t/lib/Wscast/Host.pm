@@ -1,0 +1,502 @@
+package Wscast::Host;
+
+# One nginx: a master with its workers, a prefix of its own, free ports.
+#
+# The configuration is what stands inside http { }.  Placeholders in it:
+#
+#   %%PORT%%  %%PORT_x%%   a free port; the same name is the same port
+#   %%PREFIX%%             the directory of this host
+#   %%REDIS_PORT%%  %%REDIS_SOCKET%%   of the server given as redis => ...
+#   %%CERT%%  %%KEY%%      a self-signed certificate for localhost
+#
+# Options:
+#
+#   workers => N       worker_processes; 0 is master_process off
+#   connections => N   worker_connections
+#   main, events       directives for these contexts
+#   redis => $redis    see above
+#   plain => 1         no status server, no gauges: the module is not examined
+#   no_module => 1     without load_module
+#   gauges => 0        the gauges are not examined at the end
+#   files => { name => text }    put into the prefix before nginx starts
+
+use strict;
+use warnings;
+
+use IO::Socket::INET;
+use JSON::PP ();
+use POSIX qw(:sys_wait_h);
+use Test::More ();
+use Wscast::Http;
+
+my $count = 0;
+
+sub new {
+    my ($class, $config, %option) = @_;
+    my $dir = Wscast::scratch() . '/host' . ++$count;
+
+    -d $_ or mkdir $_ or die "mkdir $_: $!\n"
+        for $dir, "$dir/logs", "$dir/tmp", "$dir/conf";
+
+    my $self = bless {
+        workers     => 2,
+        connections => 2048,
+        %option,
+        dir         => $dir,
+        ports       => {},
+        expected    => [],
+        name        => $option{name} // "host $count",
+    }, $class;
+
+    for my $name (sort keys %{ $option{files} // {} }) {
+        $self->write_file($name, $option{files}{$name});
+    }
+
+    $self->configure($config);
+
+    return $self;
+}
+
+# -- configuration -------------------------------------------------------
+
+sub dir      { return $_[0]{dir} }
+sub pid      { return $_[0]{pid} }
+sub log_file { return "$_[0]{dir}/logs/error.log" }
+
+sub port {
+    my ($self, $name) = @_;
+    return $self->{ports}{ $name // 'PORT' } //= Wscast::free_port();
+}
+
+sub write_file {
+    my ($self, $name, $text) = @_;
+    my $file = "$self->{dir}/$name";
+
+    open my $f, '>', $file or die "$file: $!\n";
+    binmode $f;
+    print {$f} $text;
+    close $f or die "$file: $!\n";
+
+    return $file;
+}
+
+sub module {
+    return $ENV{WSCAST_MODULE}
+        // "$Wscast::ROOT/build/ngx_http_wscast_module.so";
+}
+
+sub _expand {
+    my ($self, $text) = @_;
+
+    $text =~ s/%%(PORT\w*)%%/$self->port($1)/ge;
+    $text =~ s/%%PREFIX%%/$self->{dir}/g;
+    $text =~ s/%%REDIS_PORT%%/$self->{redis}->port/ge;
+    $text =~ s/%%REDIS_SOCKET%%/$self->{redis}->socket/ge;
+    $text =~ s/%%(CERT|KEY)%%/_certificate()->{$1}/ge;
+
+    return $text;
+}
+
+sub _certificate {
+    my $dir  = Wscast::scratch();
+    my %file = (CERT => "$dir/cert.pem", KEY => "$dir/key.pem");
+
+    if (!-e $file{CERT}) {
+        system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 "
+            . "-subj /CN=localhost -addext subjectAltName=DNS:localhost "
+            . "-keyout $file{KEY} -out $file{CERT} 2>/dev/null") == 0
+            or die "cannot make a certificate\n";
+    }
+
+    return \%file;
+}
+
+my $TEMPLATE = <<'CONF';
+daemon off;
+pid %%PREFIX%%/nginx.pid;
+error_log %%PREFIX%%/logs/error.log info;
+%%MAIN%%
+events {
+    worker_connections %%CONNECTIONS%%;
+    %%EVENTS%%
+}
+
+http {
+    access_log %%PREFIX%%/logs/access.log;
+    client_body_temp_path %%PREFIX%%/tmp/body;
+    proxy_temp_path %%PREFIX%%/tmp/proxy;
+    fastcgi_temp_path %%PREFIX%%/tmp/fastcgi;
+    uwsgi_temp_path %%PREFIX%%/tmp/uwsgi;
+    scgi_temp_path %%PREFIX%%/tmp/scgi;
+    %%STATUS%%
+    %%CONFIG%%
+}
+CONF
+
+my $STATUS = <<'CONF';
+    server {
+        listen 127.0.0.1:%%PORT_status%%;
+        access_log off;
+        location / { wscast_status; }
+    }
+CONF
+
+sub configure {
+    my ($self, $config) = @_;
+    my $n    = $self->{workers};
+    my $main = $self->{main} // '';
+
+    $main .= "load_module " . $self->module . ";\n" if !$self->{no_module};
+    $main .= "user root;\n" if $> == 0;
+    $main .= $n ? "worker_processes $n;\n" : "master_process off;\n";
+
+    my %part = (
+        MAIN        => $main,
+        CONNECTIONS => $self->{connections},
+        EVENTS      => $self->{events} // '',
+        STATUS      => $self->{plain} ? '' : $STATUS,
+        CONFIG      => $config,
+    );
+    my $text = $TEMPLATE;
+    $text =~ s/%%($_)%%/$part{$1}/ for sort keys %part;
+
+    $self->write_file('conf/nginx.conf', $self->_expand($text));
+
+    return;
+}
+
+# -- processes -----------------------------------------------------------
+
+sub _command {
+    my ($self, @more) = @_;
+
+    return ($ENV{WSCAST_NGINX} // 'nginx', '-p', "$self->{dir}/",
+        '-e', $self->log_file, '-c', 'conf/nginx.conf', @more);
+}
+
+sub _spawn {
+    my ($self, $output, @command) = @_;
+    my $pid = fork // die "fork: $!\n";
+
+    return $pid if $pid;
+
+    if ($ENV{WSCAST_PRELOAD}) {
+        $ENV{LD_PRELOAD} = $ENV{WSCAST_PRELOAD};
+        $ENV{ASAN_OPTIONS} //=
+            "detect_leaks=1:log_path=$self->{dir}/logs/sanitizer";
+        $ENV{UBSAN_OPTIONS} //= 'print_stacktrace=1'
+            . ":log_path=$self->{dir}/logs/sanitizer";
+    }
+
+    open STDIN,  '<',  '/dev/null';
+    open STDOUT, '>>', $output;
+    open STDERR, '>&', \*STDOUT;
+    { exec @command }
+    POSIX::_exit(127);
+}
+
+sub test {
+    my ($self) = @_;
+    my $output = "$self->{dir}/logs/test";
+
+    # leaks of a process that gives up at once are nobody's concern
+    local $ENV{ASAN_OPTIONS} = 'detect_leaks=0' if $ENV{WSCAST_PRELOAD};
+    my $pid = $self->_spawn($output, $self->_command('-t', '-q'));
+
+    waitpid $pid, 0;
+    my $status = $?;
+    my $text   = _slurp($output);
+    $text .= "ended with status $status" if $status && $status != 256;
+
+    return ($status == 0 ? 1 : 0, $text);
+}
+
+sub start {
+    my ($self) = @_;
+
+    delete @$self{qw(ended status)};
+    $self->{pid} = $self->_spawn("$self->{dir}/logs/output",
+        $self->_command);
+
+    my $up = Wscast::wait_until(sub {
+        return 1 if $self->_reap;
+        return -s "$self->{dir}/nginx.pid"
+            && $self->workers >= $self->{workers} && $self->_listens;
+    }, 15);
+
+    die "$self->{name}: nginx did not start\n" if !$up || $self->{ended};
+
+    return $self;
+}
+
+sub _reap {
+    my ($self) = @_;
+
+    return 1 if $self->{ended};
+    return 0 if waitpid($self->{pid}, WNOHANG) != $self->{pid};
+
+    $self->{status} = $?;
+
+    return $self->{ended} = 1;
+}
+
+sub _listens {
+    my ($self) = @_;
+
+    for my $port (values %{ $self->{ports} }) {
+        IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port,
+            Timeout => 1) or return 0;
+    }
+
+    return 1;
+}
+
+# Pids of the workers; old => 1: of those that are shutting down.
+
+sub workers {
+    my ($self, %option) = @_;
+    my $want = $option{old} ? qr/^nginx: worker process is shutting down/
+                            : qr/^nginx: worker process$/;
+    my @pids;
+
+    return $option{old} ? () : $self->{pid} if !$self->{workers};
+
+    for my $stat (glob '/proc/[0-9]*/stat') {
+        my ($pid, $ppid) = _slurp($stat) =~ /^(\d+) \(.*\) \S (\d+)/s
+            or next;
+        next if $ppid != $self->{pid};
+        push @pids, $pid if _title($pid) =~ $want;
+    }
+
+    @pids = sort { $a <=> $b } @pids;
+
+    return @pids;
+}
+
+sub _title {
+    my ($pid) = @_;
+    my $line = _slurp("/proc/$pid/cmdline");
+    $line =~ s/[\0\s]+\z//;
+    return $line;
+}
+
+sub signal {
+    my ($self, $signal) = @_;
+    return kill $signal, $self->{pid};
+}
+
+# Reloads, with another configuration if one is given, and waits until all
+# workers that take connections are new ones.
+
+sub reload {
+    my ($self, $config) = @_;
+    my %old = map { $_ => 1 } $self->workers;
+
+    $self->configure($config) if defined $config;
+    $self->signal('HUP');
+
+    my $done = Wscast::wait_until(sub {
+        my @now = $self->workers;
+        return @now >= $self->{workers} && !grep { $old{$_} } @now;
+    }, 15);
+
+    die "$self->{name}: no new workers after a reload\n" if !$done;
+
+    return;
+}
+
+# Asks for the end and tells how it came: the status of waitpid, or nothing if
+# it had to be enforced.
+
+sub quit {
+    my ($self, %option) = @_;
+
+    return $self->{status} if !$self->{pid} || $self->_reap;
+
+    $self->signal($option{signal} // 'QUIT');
+
+    return $self->{status} if $self->wait_end($option{within} // 20);
+
+    $self->_force;
+
+    return;
+}
+
+sub wait_end {
+    my ($self, $seconds) = @_;
+    return Wscast::wait_until(sub { $self->_reap }, $seconds);
+}
+
+sub _force {
+    my ($self) = @_;
+    my @left = ($self->workers, $self->workers(old => 1));
+
+    for my $signal ('TERM', 'KILL') {
+        kill $signal, $self->{pid};
+        last if $self->wait_end(5);
+    }
+
+    kill 'KILL', $_ for grep { _title($_) =~ /^nginx: / } @left;
+
+    return;
+}
+
+sub abandon {
+    my ($self) = @_;
+    $self->_force if $self->{pid} && !$self->_reap;
+    return;
+}
+
+# -- requests ------------------------------------------------------------
+
+sub http {
+    my ($self, $method, $path, %option) = @_;
+    return Wscast::Http::request($option{port} // $self->port, $method,
+        $path, %option);
+}
+
+sub ws {
+    my ($self, $path, %option) = @_;
+    return Wscast::WebSocket->new($option{port} // $self->port, $path,
+        %option);
+}
+
+# wscast_status as JSON; of one hub, or of the only one.
+
+sub status {
+    my ($self) = @_;
+    my $r = $self->http('GET', '/?format=json',
+        port => $self->port('PORT_status'));
+
+    die "wscast_status: $r->{status}\n" if $r->{status} != 200;
+
+    return JSON::PP::decode_json($r->{body});
+}
+
+sub hub {
+    my ($self, $name) = @_;
+    my $hubs = $self->status->{hubs};
+    return defined $name ? $hubs->{$name} : (values %$hubs)[0];
+}
+
+# Private memory of all workers, in kilobytes.
+
+sub memory {
+    my ($self) = @_;
+    my $sum = 0;
+
+    for my $pid ($self->workers) {
+        $sum += $1 if _slurp("/proc/$pid/status") =~ /^RssAnon:\s+(\d+)/m;
+    }
+
+    return $sum;
+}
+
+# -- what is left behind -------------------------------------------------
+
+sub _slurp {
+    my ($file) = @_;
+
+    open my $f, '<', $file or return '';
+    binmode $f;
+    local $/;
+
+    return readline($f) // '';
+}
+
+sub log_text    { return _slurp($_[0]->log_file) }
+sub access_text { return _slurp("$_[0]{dir}/logs/access.log") }
+
+# Lines that would be a failure elsewhere are what this test provokes.
+
+sub expect_log {
+    my ($self, $pattern) = @_;
+    push @{ $self->{expected} }, $pattern;
+    return;
+}
+
+sub _complaints {
+    my ($self) = @_;
+    my @lines;
+
+    for my $line (split /\n/, $self->log_text) {
+        next if $line !~ /\[(?:alert|emerg|crit)\]/;
+        next if grep { $line =~ $_ } @{ $self->{expected} };
+        push @lines, $line;
+    }
+
+    for my $file (glob "$self->{dir}/logs/{output,sanitizer*,error.log}") {
+        push @lines, map { "$file: $_" } grep {
+            /(?:Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer/
+                || /: runtime error: /
+        } split /\n/, _slurp($file);
+    }
+
+    return @lines;
+}
+
+sub _gauges {
+    my ($self) = @_;
+    my $left;
+
+    my $zero = Wscast::wait_until(sub {
+        my $hubs = eval { $self->status->{hubs} };
+        $left = $hubs ? '' : "no status: $@";
+        return 0 if !$hubs;
+
+        $left = join ', ', map { "$_: $hubs->{$_}{connections}" }
+            grep { $hubs->{$_}{connections} != 0 } sort keys %$hubs;
+
+        return $left eq '';
+    }, 10);
+
+    Test::More::ok($zero, "no connection is counted on $self->{name}")
+        || Test::More::diag($left);
+
+    return;
+}
+
+sub closing_checks {
+    my ($self) = @_;
+
+    return if !$self->{pid} || $self->{checked}++;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 2;
+
+    if (!$self->_reap && !$self->{plain} && ($self->{gauges} // 1)) {
+        $self->_gauges;
+    }
+
+    my @pids   = ($self->workers, $self->workers(old => 1));
+    my $status = $self->quit;
+
+    Test::More::is($status, 0, "$self->{name} ends by itself with status 0");
+
+    my @alive = grep { _title($_) =~ /^nginx: / } @pids;
+    Test::More::is("@alive", '', "no process of $self->{name} is left");
+
+    my @lines = $self->_complaints;
+    splice @lines, 20 if @lines > 20;
+    Test::More::is(join("\n", @lines), '',
+        "nothing alarming in the logs of $self->{name}");
+
+    $self->explain if !Test::More->builder->is_passing;
+
+    return;
+}
+
+sub explain {
+    my ($self) = @_;
+
+    for my $file (glob "$self->{dir}/logs/{error.log,output,sanitizer*}") {
+        my @lines = split /\n/, _slurp($file);
+        next if !@lines;
+        splice @lines, 0, @lines - 40 if @lines > 40;
+        Test::More::diag("--- the end of $file\n",
+            join "\n", map { substr $_, 0, 300 } @lines);
+    }
+
+    return;
+}
+
+1;
