@@ -31,13 +31,14 @@ SANITIZE   = -fsanitize=address,undefined -fno-sanitize-recover=all \
 ifeq ($(VARIANT),asan)
 OUT        = $(BUILD)/asan
 OPTIMIZE   = -O1 -DWSCAST_DEBUG $(SANITIZE)
+WRAP       = t/lib/alloc.c -Wl,--wrap=ngx_alloc,--wrap=ngx_calloc
 else
 OUT        = $(BUILD)
 OPTIMIZE   = -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 endif
 
 CFLAGS     = -std=gnu11 $(OPTIMIZE) -g -fPIC -fvisibility=hidden $(WARN)
-LDFLAGS    = -Wl,-z,relro -Wl,-z,now
+LDFLAGS    = -Wl,-z,relro -Wl,-z,now $(WRAP)
 UNIT_FLAGS = -std=gnu11 -O1 -g -DWSCAST_DEBUG $(SANITIZE) $(WARN)
 FUZZ_FLAGS = -std=gnu11 -O1 -g $(WARN) -fsanitize=fuzzer,address,undefined \
              -fno-sanitize-recover=all
@@ -231,7 +232,8 @@ preload    = $(shell $(CC) -print-file-name=libasan.so) \
 #: make asan        the same, with the module sanitized
 asan: export WSCAST_ASAN = 1
 asan: export WSCAST_PRELOAD = $(preload)
-asan: export LSAN_OPTIONS = suppressions=$(abspath t/lib/lsan.supp)
+asan: export LSAN_OPTIONS = \
+    suppressions=$(abspath t/lib/lsan.supp):print_suppressions=0
 asan:
 	@$(MAKE) --no-print-directory test VARIANT=asan TESTS='$(TESTS)'
 
