@@ -247,7 +247,7 @@ test_random(void)
     wrong = 0;
 
     for (i = 0; i < 200000; i++) {
-        n = unit_below(80);
+        n = 1 + unit_below(80);
         unit_fill(bytes, n);
         bytes[0] = 0;
         bytes[1] = 1;
