@@ -27,18 +27,20 @@ SANITIZE   = -fsanitize=address,undefined -fno-sanitize-recover=all \
              -fno-omit-frame-pointer
 
 # VARIANT=asan is the same module with sanitizers and our own debug checks;
-# nothing that nginx compares in the module's signature may differ.
+# nothing that nginx compares in the module's signature may differ.  A worker
+# unloads its modules before leaks are reported: nodelete keeps their names.
 ifeq ($(VARIANT),asan)
 OUT        = $(BUILD)/asan
 OPTIMIZE   = -O1 -DWSCAST_DEBUG $(SANITIZE)
-WRAP       = t/lib/alloc.c -Wl,--wrap=ngx_alloc,--wrap=ngx_calloc
+EXTRA      = t/lib/alloc.c -Wl,--wrap=ngx_alloc,--wrap=ngx_calloc \
+             -Wl,-z,nodelete
 else
 OUT        = $(BUILD)
 OPTIMIZE   = -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 endif
 
 CFLAGS     = -std=gnu11 $(OPTIMIZE) -g -fPIC -fvisibility=hidden $(WARN)
-LDFLAGS    = -Wl,-z,relro -Wl,-z,now $(WRAP)
+LDFLAGS    = -Wl,-z,relro -Wl,-z,now $(EXTRA)
 UNIT_FLAGS = -std=gnu11 -O1 -g -DWSCAST_DEBUG $(SANITIZE) $(WARN)
 FUZZ_FLAGS = -std=gnu11 -O1 -g $(WARN) -fsanitize=fuzzer,address,undefined \
              -fno-sanitize-recover=all
@@ -68,11 +70,11 @@ PERL       = $(sort $(wildcard t/*/*.t))
 TARGETS    = $(FUZZERS:t/%.fuzz.c=%)
 
 unit       = $(addprefix $(BUILD)/unit/,$(basename $(call dash,$(1))))
-replay     = $(addprefix $(BUILD)/replay/,$(call dash,$(1:%.fuzz.c=%.replay)))
+replay     = $(addprefix $(BUILD)/replay/,$(call dash,$(1:%.fuzz.c=%)))
 
 # -- the module --------------------------------------------------------------
 
-.PHONY: all deps run test test-build asan unit replay fuzz fuzz-all layers \
+.PHONY: all deps run test test-build asan unit fuzz fuzz-all layers \
         install clean help FORCE $(TARGETS:%=fuzz/%)
 .DELETE_ON_ERROR:
 
@@ -110,7 +112,8 @@ $(NGX_OBJS): $(NGX)/includes
 $(NGX_OBJS): INCLUDES = @$(NGX)/includes
 
 # What others may see must be visible; the linker's map picks from it.
-$(OUT)/obj/http/module.o $(OUT)/obj/modules.o: CFLAGS += -fvisibility=default
+$(OUT)/obj/http/module.o $(OUT)/obj/modules.o: \
+    private CFLAGS += -fvisibility=default
 
 $(OUT)/obj/%.o: src/%.c $(OUT)/flags
 	@mkdir -p $(@D)
@@ -140,44 +143,33 @@ libs       = $$(sed -n 's,^/\* libs: \(.*\) \*/.*,\1,p' $(1))
 room_of    = $(firstword $(subst /, ,$(1:t/%=%)))
 includes   = $(if $(filter $(FACED),$(call room_of,$(1))),@$(NGX)/includes)
 
-# The words that make one rule of each test: its binary depends on its source.
 define unit_rule
-$(call unit,$(1)): $(1) $(BUILD)/unit/flags \
-    $(if $(call includes,$(1)),$(NGX)/includes)
+$(2): $(1) $(BUILD)/unit/flags $(if $(call includes,$(1)),$(NGX)/includes)
 	@mkdir -p $$(@D)
-	$$(call say,CC,$$<)
-	$$(Q)$$(CC) $$(UNIT_FLAGS) $(call includes,$(1)) -MMD -MP -MF $$@.d \
-	    -o $$@ $$< $$(call libs,$$<)
+	$$(call say,CC,$(1))
+	$$(Q)$$(CC) $$(UNIT_FLAGS) $(3) $(call includes,$(1)) -MMD -MP \
+	    -MF $$@.d -MT $$@ -o $$@ $$< $$(call libs,$$<)
 endef
+
+$(foreach f,$(UNITS),$(eval $(call unit_rule,$(f),$(call unit,$(f)))))
+$(foreach f,$(FUZZERS),$(eval $(call unit_rule,$(f),$(call \
+    replay,$(f)).bin,-DWSCAST_FUZZ_REPLAY)))
 
 # A replayer feeds the seeds to a fuzz target without libFuzzer.  prove gives
-# no arguments, so a script of the same name passes it the directory.
-define replay_rule
-$(call replay,$(1)): $(1) $(BUILD)/unit/flags
-	@mkdir -p $$(@D)
-	$$(call say,CC,$$< (replay))
-	$$(Q)$$(CC) $$(UNIT_FLAGS) -DWSCAST_FUZZ_REPLAY -MMD -MP -MF $$@.d \
-	    -MT $$@ -o $$@.bin $$< $$(call libs,$$<)
-	@printf '#!/bin/sh\nexec %s %s\n' $$@.bin $(call corpus,$(1)) >$$@
-	@chmod +x $$@
-endef
+# no arguments, so that a script passes the directory.
+corpus     = t/corpus/$(lastword $(subst -, ,$(subst /, ,$(1))))
 
-corpus     = t/corpus/$(notdir $(1:%.fuzz.c=%))
-
-$(foreach f,$(UNITS),$(eval $(call unit_rule,$(f))))
-$(foreach f,$(FUZZERS),$(eval $(call replay_rule,$(f))))
+$(call replay,$(FUZZERS)): %: %.bin
+	@printf '#!/bin/sh\nexec %s %s\n' $< $(call corpus,$@) >$@
+	@chmod +x $@
 
 -include $(wildcard $(BUILD)/unit/*.d $(BUILD)/replay/*.d)
 
 $(BUILD)/unit/flags: FORCE
 	$(call note,$(shell $(CC) --version | head -n 1) $(UNIT_FLAGS))
 
-#: make unit        the C tests alone, with sanitizers
+#: make unit        the C tests alone, sanitized, and the seeds of t/corpus
 unit: $(call unit,$(UNITS)) $(call replay,$(FUZZERS))
-	prove -j$(JOBS) $^
-
-#: make replay      fuzz targets over the seeds of t/corpus alone
-replay: $(call replay,$(FUZZERS))
 	prove -j$(JOBS) $^
 
 # What a fuzzer finds goes to build/; a find worth keeping is copied to
@@ -205,8 +197,8 @@ layers:
 
 # TESTS='t/bus/redis.t t/wire/frame.c' runs some; their C sources stand for
 # what is built of them.
-chosen     = $(filter %.t,$(1)) $(call replay,$(filter %.fuzz.c,$(1))) \
-             $(call unit,$(filter-out %.fuzz.c,$(filter %.c,$(1))))
+chosen     = $(call unit,$(filter-out %.fuzz.c,$(filter %.c,$(1)))) \
+             $(call replay,$(filter %.fuzz.c,$(1))) $(filter %.t,$(1))
 WHICH      = $(or $(TESTS),$(UNITS) $(FUZZERS) $(PERL))
 NODE       = $(if $(filter t/browser/%,$(WHICH)),$(BUILD)/node)
 
