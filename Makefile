@@ -65,7 +65,7 @@ OBJS       = $(SRCS:src/%.c=$(OUT)/obj/%.o) $(OUT)/obj/modules.o
 dash       = $(foreach f,$(1),$(subst /,-,$(patsubst t/%,%,$(f))))
 
 FUZZERS    = $(sort $(wildcard t/*/*.fuzz.c))
-UNITS      = $(filter-out $(FUZZERS),$(sort $(wildcard t/*/*.c)))
+UNITS      = $(filter-out t/lib/% $(FUZZERS),$(sort $(wildcard t/*/*.c)))
 PERL       = $(sort $(wildcard t/*/*.t))
 TARGETS    = $(FUZZERS:t/%.fuzz.c=%)
 
