@@ -26,14 +26,16 @@ WARN       = -Wall -Wextra -Werror -Wno-unused-parameter
 SANITIZE   = -fsanitize=address,undefined -fno-sanitize-recover=all \
              -fno-omit-frame-pointer
 
+WRAP       = t/lib/alloc.c -Wl,--wrap=ngx_alloc,--wrap=ngx_calloc \
+             -Wl,-z,nodelete
+
 # VARIANT=asan is the same module with sanitizers and our own debug checks;
 # nothing that nginx compares in the module's signature may differ.  A worker
 # unloads its modules before leaks are reported: nodelete keeps their names.
 ifeq ($(VARIANT),asan)
 OUT        = $(BUILD)/asan
 OPTIMIZE   = -O1 -DWSCAST_DEBUG $(SANITIZE)
-EXTRA      = t/lib/alloc.c -Wl,--wrap=ngx_alloc,--wrap=ngx_calloc \
-             -Wl,-z,nodelete
+EXTRA      = $(WRAP)
 else
 OUT        = $(BUILD)
 OPTIMIZE   = -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong
@@ -74,8 +76,8 @@ replay     = $(addprefix $(BUILD)/replay/,$(call dash,$(1:%.fuzz.c=%)))
 
 # -- the module --------------------------------------------------------------
 
-.PHONY: all deps run test test-build asan unit fuzz fuzz-all layers \
-        install clean help FORCE $(TARGETS:%=fuzz/%)
+.PHONY: all deps run test test-build asan sanitized-flags unit \
+        fuzz fuzz-all layers install clean help FORCE $(TARGETS:%=fuzz/%)
 .DELETE_ON_ERROR:
 
 ifeq ($(MAKELEVEL),0)
@@ -215,6 +217,10 @@ test:
 	@$(MAKE) --no-print-directory test-build TESTS='$(TESTS)'
 	@WSCAST_MODULE=$(abspath $(MODULE)) prove -j$(JOBS) \
 	    $(call chosen,$(WHICH))
+
+# What t/build/leaks.t builds a module of its own with.
+sanitized-flags:
+	@echo '$(SANITIZE) $(WRAP)'
 
 # The same tests with the sanitized module; its runtimes must come first into
 # nginx, which the harness sees to.
