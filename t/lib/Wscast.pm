@@ -37,6 +37,8 @@ use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use File::Temp ();
 use IO::Socket::INET;
+use JSON::PP ();
+use POSIX ();
 use Test::More ();
 use Time::HiRes qw(time sleep);
 
@@ -44,11 +46,12 @@ our $ROOT = abs_path(dirname(__FILE__) . '/../..');
 
 my @EXPORT = qw(
     host redis bad_config good_config nginx_test done_testing
-    wait_until gather free_port scale scratch connect_ws load_tool
+    wait_until gather free_port scale scratch connect_ws load load_begin
     asan hold_for
 );
 
 my ($scratch, @hosts, @redises, $owner, $finished);
+my $loads = 0;
 
 sub import {
     my $class  = shift;
@@ -152,21 +155,51 @@ sub free_port {
     die "no free port\n";
 }
 
-# Builds the load generator if it is missing or older than its source.
+# Runs the load generator of t/lib/load, built first if it is older than its
+# sources, and returns what it printed.
 
-sub load_tool {
-    my $source = "$ROOT/t/lib/load.c";
-    my $tool   = "$ROOT/build/load";
+sub load {
+    my @sources = glob "$ROOT/t/lib/load/*.[ch]";
+    my $tool    = "$ROOT/build/load";
 
-    if (!-e $tool || (stat $tool)[9] < (stat $source)[9]) {
-        mkdir "$ROOT/build";
+    if (!-e $tool || grep { (stat $_)[9] > (stat $tool)[9] } @sources) {
         my $new = "$tool.$$";
+        mkdir "$ROOT/build";
         system('cc', '-O2', '-std=gnu11', '-Wall', '-Wextra', '-o', $new,
-            $source) == 0 or die "cannot compile $source\n";
+            grep { /c$/ } @sources) == 0 or die "cannot compile $tool\n";
         rename $new, $tool or die "cannot rename $new: $!\n";
     }
 
-    return $tool;
+    open my $out, '-|', $tool, @_ or die "$tool: $!\n";
+    local $/;
+    my $text = <$out>;
+    close $out or die "$tool @_ ended with status $?\n";
+
+    return JSON::PP::decode_json($text);
+}
+
+# The same in the background: call the function that is returned for the
+# outcome.
+
+sub load_begin {
+    my $file = scratch() . '/load' . ++$loads;
+    my $pid  = fork // die "fork: $!\n";
+
+    if (!$pid) {
+        open STDOUT, '>', $file;
+        my $done = eval { print JSON::PP::encode_json(load(@_)); 1 };
+        print STDERR $@ if !$done;
+        close STDOUT;
+        POSIX::_exit($done ? 0 : 1);
+    }
+
+    return sub {
+        waitpid $pid, 0;
+        die "load @_ failed\n" if $?;
+        open my $in, '<', $file or die "$file: $!\n";
+        local $/;
+        return JSON::PP::decode_json(<$in>);
+    };
 }
 
 # -- things to start -----------------------------------------------------

@@ -1,0 +1,175 @@
+# What is wrong in a configuration fails nginx -t with one line that names the
+# directive and the value; what is right passes.
+
+use lib 't/lib';
+use Wscast;
+
+my $HUB = "wscast_hub chat { zone 4m; }\n";
+
+# In a server, in a location, in a hub.
+
+sub server   { return "server { listen 127.0.0.1:%%PORT%%; $_[0] }" }
+sub location { return $HUB . server("location / { $_[0] }") }
+sub hub      { return "wscast_hub chat { zone 4m; $_[0] }" }
+
+# -- good ones -----------------------------------------------------------
+
+good_config('a hub without directives', 'wscast_hub chat { }');
+good_config('two hubs',
+    "$HUB wscast_hub news { zone 1m; channel * { echo off; } }");
+good_config('a hub of all directives', hub(<<'CONF'));
+    redis             redis://user:pass@127.0.0.1:6379/3;
+    redis_prefix      "other:";
+    redis_timeout     500ms 1s;
+    redis_reconnect   50ms 2s;
+    channel_length    100;
+    channel           room:*  { echo off; }
+    channel           *       { echo on; }
+CONF
+good_config('Redis over a unix socket', hub('redis redis+unix:/tmp/x.sock;'));
+good_config('Redis off', hub('redis off;'));
+good_config('a password file', hub(<<'CONF'), files => { pass => "s\n" });
+    redis                redis://127.0.0.1:6379;
+    redis_password_file  %%PREFIX%%/pass;
+CONF
+good_config('a time for connecting alone', hub('redis_timeout 3s;'));
+good_config('a location of all directives', location(<<'CONF'));
+    wscast                chat text;
+    wscast_channel        "room:$arg_room" lobby;
+    wscast_allow          subscribe publish "room:$arg_room" "lobby";
+    wscast_allow          all "*";
+    wscast_user           $remote_user;
+    wscast_origin         https://a.example https://b.example:8443;
+    wscast_welcome        '{"type":"welcome"}';
+    wscast_heartbeat      '{"type":"hb"}' '{"type":"hb-ack"}';
+    wscast_ping           30s 5s;
+    wscast_message_size   32k;
+    wscast_send_buffer    512k drop;
+    wscast_subscriptions  10;
+    wscast_drain          30s;
+    wscast_request        hold;
+CONF
+good_config('directives above the location', $HUB . server(<<'CONF'));
+    wscast_ping         10s;
+    wscast_origin       any;
+    wscast_heartbeat    off;
+    wscast_drain        1s;
+    location /a { wscast chat; }
+    location /b { wscast chat json; wscast_ping 5s 5s; }
+CONF
+good_config('the API and the status', $HUB . server(
+    'location /api/ { wscast_api chat; } location /s { wscast_status; }'));
+good_config('a hub after the server that names it',
+    server('location / { wscast chat; }') . $HUB);
+
+# -- bad ones ------------------------------------------------------------
+
+bad_config('an unknown hub in wscast',
+    server('location / { wscast chat; }'), qr/wscast/, qr/"chat"/);
+bad_config('an unknown hub in wscast_api',
+    server('location / { wscast_api nohub; }'), qr/wscast_api/, qr/"nohub"/);
+bad_config('two hubs of one name', $HUB . $HUB, qr/wscast_hub/, qr/"chat"/);
+bad_config('a hub without a name', 'wscast_hub { }',
+    qr/"wscast_hub"/);
+bad_config('a hub in a server', server('wscast_hub chat { }'),
+    qr/"wscast_hub" directive is not allowed here/);
+bad_config('an unknown directive in a hub', hub('nonsense on;'),
+    qr/"nonsense"/);
+bad_config('a directive in a hub that belongs into a location',
+    hub('wscast_ping 1s;'), qr/"wscast_ping"/);
+
+bad_config('a zone too small', 'wscast_hub chat { zone 8k; }',
+    qr/"?zone"?/, qr/8k/);
+bad_config('a zone that is no size', 'wscast_hub chat { zone lots; }',
+    qr/"?zone"?/, qr/lots/);
+bad_config('two zones', hub('zone 8m;'), qr/"?zone"?/, qr/duplicate/);
+
+for my $url ('127.0.0.1:6379', 'http://127.0.0.1', 'redis://', 'redis://:x',
+    'redis://127.0.0.1:99999', 'redis://127.0.0.1/notanumber',
+    'redis://user@127.0.0.1', 'redis+unix:', 'redis+nonsense://h')
+{
+    bad_config("the Redis URL $url", hub("redis $url;"),
+        qr/\bredis\b/, qr/\Q$url\E/);
+}
+
+bad_config('two Redis URLs',
+    hub('redis redis://127.0.0.1; redis redis://127.0.0.1:1;'),
+    qr/\bredis\b/, qr/duplicate/);
+bad_config('a password file that is not there', hub(
+    'redis redis://127.0.0.1; redis_password_file /nonexistent/file;'),
+    qr/redis_password_file|\/nonexistent\/file/, qr/\/nonexistent\/file/);
+bad_config('a timeout that is no time', hub('redis_timeout soon;'),
+    qr/redis_timeout/, qr/soon/);
+bad_config('a reconnect whose least is above its most',
+    hub('redis_reconnect 5s 1s;'), qr/redis_reconnect/, qr/5s|1s/);
+bad_config('a channel length of nothing', hub('channel_length 0;'),
+    qr/channel_length/, qr/"?0"?/);
+bad_config('an echo that is neither on nor off',
+    hub('channel * { echo maybe; }'), qr/echo/, qr/maybe/);
+bad_config('an unknown rule of a channel',
+    hub('channel * { nonsense on; }'), qr/"nonsense"/);
+
+bad_config('an unknown dialect', location('wscast chat xml;'),
+    qr/wscast/, qr/"xml"/, qr/text.*json|json.*text/);
+bad_config('wscast twice', location('wscast chat; wscast chat;'),
+    qr/"wscast" directive is duplicate/);
+bad_config('wscast outside a location', $HUB . server('wscast chat;'),
+    qr/"wscast" directive is not allowed here/);
+bad_config('wscast_status outside a location',
+    $HUB . server('wscast_status;'),
+    qr/"wscast_status" directive is not allowed here/);
+
+bad_config('an unknown operation',
+    location('wscast chat; wscast_allow read "*";'),
+    qr/wscast_allow/, qr/"read"/, qr/subscribe/);
+bad_config('operations without a pattern',
+    location('wscast chat; wscast_allow publish subscribe;'),
+    qr/wscast_allow/, qr/pattern/);
+bad_config('a pattern without operations',
+    location('wscast chat; wscast_allow "room:*" "x";'),
+    qr/wscast_allow/, qr/"room:\*"/);
+bad_config('a text location without a channel is told what is missing',
+    location('wscast chat text; wscast_ping nonsense;'),
+    qr/wscast_ping/, qr/"?nonsense"?/);
+
+for my $bad ('wscast_ping nonsense', 'wscast_ping 0', 'wscast_ping 1s 0',
+    'wscast_heartbeat on', 'wscast_heartbeat "a"',
+    'wscast_message_size nonsense', 'wscast_message_size 0',
+    'wscast_send_buffer nonsense', 'wscast_send_buffer 1m maybe',
+    'wscast_subscriptions nonsense', 'wscast_drain nonsense',
+    'wscast_request maybe', 'wscast_origin https://a.example/path',
+    'wscast_origin a.example', 'wscast_origin any https://a.example')
+{
+    my ($name, $value) = $bad =~ /^(\S+) .*?"?([^" ]+)"?$/;
+    bad_config($bad, location("wscast chat; $bad;"), qr/\b$name\b/,
+        qr/\Q$value\E|invalid number of arguments/);
+}
+
+bad_config('a message larger than the zone can carry',
+    location('wscast chat; wscast_message_size 16m;'),
+    qr/wscast_message_size/, qr/16m|zone/);
+bad_config('a channel name that no channel can have',
+    location('wscast chat; wscast_channel "";'), qr/wscast_channel/);
+bad_config('a directive twice',
+    location('wscast chat; wscast_ping 1s; wscast_ping 2s;'),
+    qr/"wscast_ping" directive is duplicate/);
+
+# -- what users copy -----------------------------------------------------
+
+{
+    my $file = "$Wscast::ROOT/README.md";
+    open my $in, '<', $file or die "$file: $!\n";
+    local $/;
+    my @blocks = <$in> =~ /^```nginx\n(.*?)^```/gms;
+    my ($conf) = grep { /wscast_hub/ } @blocks;
+
+    ok($conf, 'README.md shows a configuration');
+
+    $conf =~ s/^\s*load_module.*$//m;
+    $conf =~ s/\A\s*http\s*\{\n(.*)\}\s*\z/$1/s;
+    $conf =~ s/listen\s+80;/listen 127.0.0.1:%%PORT%%;/;
+
+    good_config('the configuration of README.md is good', $conf);
+}
+
+done_testing();
