@@ -20,6 +20,7 @@ static unsigned wscast_text_encode(const wscast_heartbeat_t *hb,
 static int wscast_text_is_ping(const wscast_heartbeat_t *hb,
     wscast_str_t message);
 static int wscast_text_begins(wscast_str_t s);
+static int wscast_text_has_nul(wscast_str_t s);
 static unsigned wscast_text_put(wscast_builder_t *b, wscast_str_t s);
 
 
@@ -79,7 +80,9 @@ wscast_text_is_ping(const wscast_heartbeat_t *hb, wscast_str_t message)
 
     json = cJSON_ParseWithLength((const char *) message.data, message.len);
 
-    equal = json && cJSON_Compare(json, hb->in_json, 1);
+    equal = json
+            && cJSON_Compare(json, hb->in_json, 1)
+            && !wscast_text_has_nul(message);
 
     cJSON_Delete(json);
 
@@ -101,6 +104,26 @@ wscast_text_begins(wscast_str_t s)
     }
 
     return -1;
+}
+
+
+/*
+ * To cJSON a string ends at an escaped zero byte, so "ping\u0000" would be
+ * equal to "ping" and be lost.
+ */
+
+static int
+wscast_text_has_nul(wscast_str_t s)
+{
+    size_t  i;
+
+    for (i = 0; i + 6 <= s.len; i++) {
+        if (memcmp(s.data + i, "\\u0000", 6) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

@@ -31,6 +31,7 @@ static const char *const  pings[] = {
 
 static const char *const  others[] = {
     "", " ", "ping", "\"ping\"", "{}", "{\"type\":\"pong\"}",
+    "{\"type\":\"ping\\u0000\"}", "{\"type\\u0000x\":\"ping\"}",
     "{\"type\":\"Ping\"}", "{\"Type\":\"ping\"}",
     "{\"type\":\"ping\",\"n\":1}", "{\"type\":\"ping\",}",
     "{\"type\":\"ping\"}x", "[{\"type\":\"ping\"}]", "{\"type\":[\"ping\"]}",
