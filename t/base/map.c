@@ -64,7 +64,8 @@ test_hash(void)
        "another seed gives another hash");
     ok(wscast_hash(1, wscast_str("a", 1)) != wscast_hash(1, wscast_str("", 0)),
        "the empty string has a hash of its own");
-    ok(wscast_hash(1, wscast_str("a\0", 2)) != wscast_hash(1, wscast_str("a", 1)),
+    ok(wscast_hash(1, wscast_str("a\0", 2))
+       != wscast_hash(1, wscast_str("a", 1)),
        "a trailing zero byte counts");
 }
 

@@ -153,7 +153,8 @@ test_plain(void)
 
     leave(&clients[1]);
     is_int(lasts, 1, "the last to leave is told");
-    ok(wscast_fanout_find(&f, s("room:7")) == NULL && wscast_fanout_validate(&f),
+    ok(wscast_fanout_find(&f, s("room:7")) == NULL
+       && wscast_fanout_validate(&f),
        "then the channel is gone");
 
     wscast_fanout_done(&f);
