@@ -20,45 +20,43 @@
 #define ANY       0x20
 
 
-/* The n-th element of a list, trimmed, in out; 0: there is none. */
+/* The next element of a list that is not empty, trimmed, in out; 0: none. */
 
 static int
-element(const char *list, size_t n, char *out)
+element(const char **list, char *out)
 {
-    size_t  len;
+    size_t       len;
+    const char  *p;
 
-    for ( ;; ) {
-        len = strcspn(list, ",");
-        list += strspn(list, " \t") < len ? strspn(list, " \t") : len;
-        len = strcspn(list, ",");
+    while (**list) {
+        p = *list;
+        len = strcspn(p, ",");
+        *list += len + (p[len] == ',');
 
-        memcpy(out, list, len);
-
-        while (len && strchr(" \t", out[len - 1])) {
+        while (len && strchr(" \t", *p)) {
+            p++;
             len--;
         }
 
-        out[len] = '\0';
+        while (len && strchr(" \t", p[len - 1])) {
+            len--;
+        }
 
-        if (len && n-- == 0) {
+        if (len) {
+            memcpy(out, p, len);
+            out[len] = '\0';
             return 1;
         }
-
-        list += strcspn(list, ",");
-
-        if (*list++ == '\0') {
-            return 0;
-        }
     }
+
+    return 0;
 }
 
 
 static int
 lists(const char *list, const char *token, char *work)
 {
-    size_t  n;
-
-    for (n = 0; element(list, n, work); n++) {
+    while (element(&list, work)) {
         if (strcasecmp(work, token) == 0) {
             return 1;
         }
@@ -71,9 +69,12 @@ lists(const char *list, const char *token, char *work)
 static int
 protocols_valid(const char *list, char *work)
 {
-    size_t  n;
+    size_t       n;
+    const char  *rest;
 
-    for (n = 0; element(list, n, work); n++) {
+    rest = list;
+
+    for (n = 0; element(&rest, work); n++) {
         if (work[strspn(work, "abcdefghijklmnopqrstuvwxyz0123456789"
                               "ABCDEFGHIJKLMNOPQRSTUVWXYZ!#$%&'*+-.^_`|~")])
         {
@@ -90,7 +91,9 @@ key_valid(const char *key)
 {
     unsigned char  bytes[32];
 
-    return strlen(key) == 24 && strcspn(key, "=") == 22
+    /* EVP_DecodeBlock() takes "=" for a digit, so its place is asked first */
+
+    return strlen(key) == 24 && strcmp(key + strcspn(key, "="), "==") == 0
            && strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789+/"
                           "ABCDEFGHIJKLMNOPQRSTUVWXYZ=") == 24
            && EVP_DecodeBlock(bytes, (const unsigned char *) key, 24) == 18;
@@ -134,6 +137,7 @@ check(const wscast_accept_t *out, unsigned flags, char *const line[5],
 {
     char           text[64], expected[32];
     size_t         n, at;
+    const char    *rest;
     unsigned char  md[SHA_DIGEST_LENGTH];
 
     snprintf(text, sizeof(text), "%s%s", line[2],
@@ -143,14 +147,16 @@ check(const wscast_accept_t *out, unsigned flags, char *const line[5],
 
     must(memcmp(out->accept, expected, WSCAST_ACCEPT_LEN) == 0);
 
+    rest = line[4];
+
     if (out->protocol.len == 0) {
-        must(!(flags & ANY) || !element(line[4], 0, work));
+        must(!(flags & ANY) || !element(&rest, work));
         return;
     }
 
     /* it was offered, and is ours or the first */
 
-    for (n = 0; element(line[4], n, work); n++) {
+    for (n = 0; element(&rest, work); n++) {
         if (wscast_str_eq(out->protocol, wscast_str(work, strlen(work)))) {
             break;
         }
