@@ -20,6 +20,7 @@ typedef size_t (*feed_cut_pt)(void *ctx, size_t left);
 typedef struct {
     unsigned char    *log;          /* opcode, code, length, data of each */
     size_t            len;
+    size_t            size;
     size_t            messages;
     wscast_status_t   rc;           /* of the last call */
     size_t            before;       /* bytes given before the last piece */
@@ -62,10 +63,13 @@ feed_put(feed_t *r, const void *data, size_t len)
         return;
     }
 
-    r->log = realloc(r->log, r->len + len);
+    if (r->size - r->len < len) {
+        r->size = 2 * (r->len + len);
+        r->log = realloc(r->log, r->size);
 
-    if (r->log == NULL) {
-        abort();
+        if (r->log == NULL) {
+            abort();
+        }
     }
 
     memcpy(r->log + r->len, data, len);
