@@ -1,0 +1,128 @@
+# One client sends as much as it can; another on the same worker is served all
+# the same.
+
+use lib 't/lib';
+use Wscast;
+use Time::HiRes qw(time);
+
+my $nginx = host(<<'CONF', workers => 1);
+wscast_hub chat {
+    zone 16m;
+}
+
+server {
+    listen 127.0.0.1:%%PORT%%;
+
+    wscast_heartbeat    off;
+    wscast_send_buffer  64m;
+    wscast_welcome      "welcome";
+
+    location /flood {
+        wscast          chat text;
+        wscast_channel  "flood";
+        wscast_allow    publish "flood";
+    }
+
+    location /other {
+        wscast          chat text;
+        wscast_channel  "own:$connection";
+        wscast_allow    publish "own:*";
+    }
+}
+CONF
+
+sub frame { return Wscast::WebSocket::frame_bytes(@_) }
+
+my $flood = $nginx->ws('/flood');
+my $other = $nginx->ws('/other');
+is($_->recv_text, 'welcome', 'a client is welcomed') for $flood, $other;
+
+# -- ten thousand in one segment -----------------------------------------
+
+sub all_come {
+    my ($name, $n, $bytes, $pattern) = @_;
+    my (@got, $answered);
+    my $asked = time;
+
+    $flood->queue($bytes);
+    $flood->_write;
+    $other->text('me too');
+
+    gather([$flood, $other], timeout => 30,
+        until => sub { @got >= $n && $answered },
+        message => sub {
+            my ($ws, $m) = @_;
+            return push @got, $m->{data} if $ws == $flood;
+            $answered = time - $asked;
+        });
+
+    is(scalar @got, $n, "$name all come back");
+    is((grep { $got[$_] ne $pattern->($_) } 0 .. $#got), 0,
+        '... in order');
+    cmp_ok($answered // 99, '<', scale(0.5), '... and another is answered');
+}
+
+all_come('10,000 tiny messages', 10_000,
+    join('', map { frame(1, $_) } 0 .. 9999), sub { $_[0] });
+all_come('10,000 empty messages', 10_000, frame(1, '') x 10_000,
+    sub { '' });
+
+{
+    my $text = 'x' x 10_000;
+    my @bytes = (frame(1, 'x', fin => 0), (frame(0, 'x', fin => 0)) x 9998,
+        frame(0, 'x'));
+    all_come('a message in 10,000 fragments', 1, join('', @bytes),
+        sub { $text });
+    all_come('a message in 10,000 empty fragments', 1,
+        join('', frame(1, '', fin => 0), (frame(0, '', fin => 0)) x 9998,
+            frame(0, 'end')), sub { 'end' });
+}
+
+{
+    $flood->raw(join '', map { frame(9, $_) } 1 .. 10_000);
+    my @pongs;
+    push @pongs, $flood->frame->{data} while @pongs < 10_000;
+    is("@pongs", join(' ', 1 .. 10_000), '10,000 pings are all answered');
+}
+
+# -- a million frames ----------------------------------------------------
+
+{
+    my $memory = $nginx->memory;
+    my $chunk  = frame(10, '', key => "\1\2\3\4") x 50_000;
+    my $worst  = 0;
+    my $rounds = 0;
+    my $sent   = 0;
+    my $asked;
+
+    $other->text('go');
+
+    while ($sent < 20 || length $flood->{out}) {
+        if (!length $flood->{out} && $sent < 20) {
+            $flood->queue($chunk);
+            $sent++;
+        }
+
+        $flood->_write;
+        $other->_read;
+
+        while ($other->take_frame) {
+            my $took = $asked ? time - $asked : 0;
+            $worst = $took if $took > $worst;
+            $rounds++;
+            $asked = time;
+            $other->text('and again');
+        }
+    }
+
+    cmp_ok($rounds, '>', 5, 'during a million frames another is served');
+    cmp_ok($worst, '<', scale(0.5), '... in time, each time');
+    cmp_ok($nginx->memory - $memory, '<', asan() ? 50_000 : 3_000,
+        '... and they cost no memory');
+
+    $other->frame;
+    $flood->text('alive');
+    is($flood->recv_text, 'alive', 'the flood was taken whole');
+}
+
+done_testing();
