@@ -77,7 +77,7 @@ my %linked = map { $_ => 1 } $table =~ /FILE\s+LOCAL\s+DEFAULT\s+ABS (\S+\.c)/g;
 is_deeply([grep { !$linked{basename($_)} } @sources], [],
     'every source is linked into it');
 
-like($table, qr/FUNC\s+LOCAL\s.*\bredisReaderFeed\b/,
+ok($table =~ /FUNC\s+LOCAL\s.*\bredisReaderFeed\b/,
     'hiredis is inside, and hidden');
 
 my $dynamic = run("readelf -d $module");
@@ -125,7 +125,7 @@ is_deeply([stale()], ['src/wire/frame.c'], 'a source changes: it is compiled');
 
 my @users = sort map { m{obj/(.*)\.d$} ? "src/$1.c" : () }
     split /\n/, run('grep -lr /base/base.h build/obj');
-cmp_ok(scalar @users, '>', 20, 'most sources include base.h');
+cmp_ok(scalar @users, '>', @sources / 2, 'most sources include base.h');
 
 run("touch $dir/copy/src/base/base.h");
 is_deeply([stale()], \@users, 'it changes: they are compiled');
