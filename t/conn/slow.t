@@ -36,6 +36,7 @@ server {
 
     location /flood {
         wscast              chat text;
+        wscast_channel      "room:2";
         wscast_send_buffer  64k;
     }
 }

@@ -65,12 +65,15 @@ good_config('a hub after the server that names it',
 # -- bad ones ------------------------------------------------------------
 
 bad_config('an unknown hub in wscast',
-    server('location / { wscast chat; }'), qr/wscast/, qr/"chat"/);
+    server('location / { wscast chat; }'), qr/wscast_hub chat/, qr/"chat"/);
 bad_config('an unknown hub in wscast_api',
-    server('location / { wscast_api nohub; }'), qr/wscast_api/, qr/"nohub"/);
+    server('location / { wscast_api nohub; }'), qr/wscast_hub nohub/,
+    qr/"nohub"/);
 bad_config('two hubs of one name', $HUB . $HUB, qr/wscast_hub/, qr/"chat"/);
 bad_config('a hub without a name', 'wscast_hub { }',
     qr/"wscast_hub"/);
+bad_config('a hub of an odd name', 'wscast_hub "a b" { }', qr/wscast_hub/,
+    qr/"a b"/);
 bad_config('a hub in a server', server('wscast_hub chat { }'),
     qr/"wscast_hub" directive is not allowed here/);
 bad_config('an unknown directive in a hub', hub('nonsense on;'),
@@ -88,8 +91,9 @@ for my $url ('127.0.0.1:6379', 'http://127.0.0.1', 'redis://', 'redis://:x',
     'redis://127.0.0.1:99999', 'redis://127.0.0.1/notanumber',
     'redis://user@127.0.0.1', 'redis+unix:', 'redis+nonsense://h')
 {
+    # of a URL that may hold a password not all is shown
     bad_config("the Redis URL $url", hub("redis $url;"),
-        qr/\bredis\b/, qr/\Q$url\E/);
+        qr/\bredis\b/, $url =~ /@/ ? qr/password/ : qr/\Q$url\E/);
 }
 
 bad_config('two Redis URLs',
@@ -128,21 +132,33 @@ bad_config('operations without a pattern',
 bad_config('a pattern without operations',
     location('wscast chat; wscast_allow "room:*" "x";'),
     qr/wscast_allow/, qr/"room:\*"/);
-bad_config('a text location without a channel is told what is missing',
-    location('wscast chat text; wscast_ping nonsense;'),
-    qr/wscast_ping/, qr/"?nonsense"?/);
+bad_config('a text location without a channel',
+    location('wscast chat text;'), qr/wscast chat text/,
+    qr/wscast_channel/);
+bad_config('the API in a location by a regular expression', $HUB
+    . server('location ~ ^/api/ { wscast_api chat; }'), qr/"wscast_api"/);
+bad_config('two that serve one location',
+    location('wscast chat; wscast_api chat;'), qr/"wscast_api"/);
+bad_config('more channels than subscriptions', location('wscast chat; '
+    . 'wscast_subscriptions 1; wscast_channel a b;'), qr/wscast_channel/,
+    qr/wscast_subscriptions/);
 
-for my $bad ('wscast_ping nonsense', 'wscast_ping 0', 'wscast_ping 1s 0',
-    'wscast_heartbeat on', 'wscast_heartbeat "a"',
-    'wscast_message_size nonsense', 'wscast_message_size 0',
-    'wscast_send_buffer nonsense', 'wscast_send_buffer 1m maybe',
-    'wscast_subscriptions nonsense', 'wscast_drain nonsense',
-    'wscast_request maybe', 'wscast_origin https://a.example/path',
-    'wscast_origin a.example', 'wscast_origin any https://a.example')
-{
-    my ($name, $value) = $bad =~ /^(\S+) .*?"?([^" ]+)"?$/;
-    bad_config($bad, location("wscast chat; $bad;"), qr/\b$name\b/,
-        qr/\Q$value\E|invalid number of arguments/);
+for my $bad (
+    ['wscast_ping', 'nonsense'], ['wscast_ping', '0'],
+    ['wscast_ping', '1s 0', '0'], ['wscast_heartbeat', 'on'],
+    ['wscast_heartbeat', 'alone'], ['wscast_message_size', 'nonsense'],
+    ['wscast_message_size', '0'], ['wscast_send_buffer', 'nonsense'],
+    ['wscast_send_buffer', '1m maybe', 'maybe'],
+    ['wscast_subscriptions', 'nonsense'], ['wscast_subscriptions', '0'],
+    ['wscast_drain', 'nonsense'], ['wscast_request', 'maybe'],
+    ['wscast_origin', 'https://a.example/path'],
+    ['wscast_origin', 'https://a.example/'], ['wscast_origin', 'a.example'],
+    ['wscast_origin', 'any https://a.example', 'any'],
+) {
+    my ($name, $values, $value) = @$bad;
+    $value //= $values;
+    bad_config("$name $values", location("wscast chat; $name $values;"),
+        qr/\b$name\b/, qr/(?<![\w.])\Q$value\E(?![\w.])/);
 }
 
 bad_config('a message larger than the zone can carry',

@@ -25,7 +25,8 @@ server {
     }
 
     location /text {
-        wscast  chat text;
+        wscast          chat text;
+        wscast_channel  "room:1";
     }
 
     location /origin {

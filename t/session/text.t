@@ -43,11 +43,6 @@ server {
         wscast_channel  "quiet:1";
         wscast_allow    publish "quiet:*";
     }
-
-    location /nowhere {
-        wscast        chat text;
-        wscast_allow  publish "*";
-    }
 }
 CONF
 
@@ -138,11 +133,6 @@ CONF
     is($reader->recv_text, 'for the reader', 'joining needs no grant');
     $reader->text('may I?');
     is($reader->wait_close->{code}, 1008, 'publishing does: closed with 1008');
-
-    my $nowhere = $nginx->ws('/nowhere');
-    $nowhere->text('where to?');
-    is($nowhere->wait_close->{code}, 1008,
-        'without a channel there is nothing to publish to');
 }
 
 {
