@@ -242,7 +242,8 @@ for my $try (['PORT_h2c', 'http', '--http2-prior-knowledge'],
 {
     my ($name, $scheme, $flag) = @$try;
     my $port = $nginx->port($name);
-    my $out = `curl -sk $flag -D - -o /dev/null --max-time 10 $scheme://127.0.0.1:$port/ws`;
+    my $url  = "$scheme://127.0.0.1:$port/ws";
+    my $out  = `curl -sk $flag -D - -o /dev/null --max-time 10 $url`;
 
     like($out, qr{^HTTP/2 426}, "HTTP/2 over $scheme cannot upgrade");
     unlike($out, qr{^(?:upgrade|connection):}mi,
