@@ -4,7 +4,7 @@ use lib 't/lib';
 use Wscast;
 
 my $nginx = host(<<'CONF');
-limit_conn_zone  $server_name  zone=conns:1m;
+limit_conn_zone  $server_port  zone=conns:1m;
 
 wscast_hub chat {
     zone 4m;
