@@ -49,7 +49,6 @@
     X(AWAY,            1013, PEER, "away",         "engine is away")          \
     X(LAPPED,          1013, OURS, "lapped",       "worker fell behind")      \
     X(SILENT,          0,    PEER, "silent",       "no answer to ping")       \
-    X(STUCK,           0,    PEER, "stuck",        "no end of closing")       \
     X(DISCONNECTED,    4403, PEER, "disconnected", "disconnected by the API") \
     X(SLOW,            4408, PEER, "slow",         "reads too slowly")
 

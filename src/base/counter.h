@@ -1,0 +1,73 @@
+/*
+ * counter.h: what is counted, one row each.
+ *
+ * Audience: conn, bus and worker count; worker/stats adds up; http/status and
+ * docs/operations.md name them.  Each worker writes its own array, which lies
+ * in its slot of the hub's shared memory, so that any worker can answer for
+ * the host.  Behind the rows of this table come those of close.h.
+ *
+ * WSCAST_COUNTER(NAME, type, name, help): type is COUNTER (only grows; its
+ * sum outlives the worker) or GAUGE (of living workers).  The Prometheus name
+ * is "wscast_" name, and the JSON member is name.
+ */
+
+#ifndef WSCAST_COUNTER_H
+#define WSCAST_COUNTER_H
+
+
+#include "close.h"
+
+
+#define WSCAST_COUNTER_TABLE(X)                                               \
+    X(CONNECTIONS,   GAUGE,   "connections",                                  \
+      "Open WebSocket connections.")                                          \
+    X(SUBSCRIPTIONS, GAUGE,   "subscriptions",                                \
+      "Subscriptions of open connections.")                                   \
+    X(CHANNELS,      GAUGE,   "channels",                                     \
+      "Channels with a subscriber, once per worker that has one.")            \
+    X(QUEUED,        GAUGE,   "queued_bytes",                                 \
+      "Bytes that wait for slow clients.")                                    \
+    X(ACCEPTED,      COUNTER, "connections_total",                            \
+      "Connections accepted.")                                                \
+    X(REFUSED,       COUNTER, "handshakes_refused_total",                     \
+      "Opening handshakes refused.")                                          \
+    X(MSG_IN,        COUNTER, "messages_received_total",                      \
+      "Messages received from clients.")                                      \
+    X(MSG_OUT,       COUNTER, "messages_sent_total",                          \
+      "Messages queued to clients.")                                          \
+    X(BYTES_IN,      COUNTER, "bytes_received_total",                         \
+      "Bytes received from clients, frame headers included.")                 \
+    X(BYTES_OUT,     COUNTER, "bytes_sent_total",                             \
+      "Bytes sent to clients, frame headers included.")                       \
+    X(DROPPED,       COUNTER, "messages_dropped_total",                       \
+      "Messages not queued to slow clients (wscast_send_buffer ... drop).")   \
+    X(PUBLISHED,     COUNTER, "publishes_total",                              \
+      "Messages published through this host.")                                \
+    X(PUBLISH_FAILED, COUNTER, "publish_failures_total",                      \
+      "Publishes that were answered with an error.")                          \
+    X(PUBLISH_WAITS, COUNTER, "publish_waits_total",                          \
+      "Times that a publisher had to wait for room on the bus.")              \
+    X(WAKES,         COUNTER, "bus_wakes_total",                              \
+      "Wake-ups sent to other workers.")                                      \
+    X(LAPPED,        COUNTER, "bus_lapped_total",                             \
+      "Times that a worker was cut loose from the bus.")                      \
+    X(REDIS_IN,      COUNTER, "redis_messages_total",                         \
+      "Messages received from Redis.")                                        \
+    X(REDIS_RECONNECTS, COUNTER, "redis_reconnects_total",                    \
+      "Connections to Redis that were lost or failed.")                       \
+    X(GAPS,          COUNTER, "gaps_total",                                   \
+      "Channels whose messages may have been missed while Redis was away.")   \
+    X(REDIS_LINKS,   GAUGE,   "redis_links",                                  \
+      "Connections to Redis that are ready.")
+
+
+typedef enum {
+#define X(name, type, label, help)  WSCAST_COUNT_##name,
+    WSCAST_COUNTER_TABLE(X)
+#undef X
+    WSCAST_COUNT_CLOSES,            /* + a row of close.h */
+    WSCAST_COUNTERS = WSCAST_COUNT_CLOSES + WSCAST_CLOSE_MAX
+} wscast_counter_e;
+
+
+#endif /* WSCAST_COUNTER_H */

@@ -1,0 +1,173 @@
+/*
+ * session.h: one client's conversation: command => grant => publish,
+ * subscribe or reply; publication => prepared frame.
+ *
+ * Audience: conn (feeds messages, sends frames), worker (provides the engine,
+ * delivers).  Pure: time, sending and publishing come in as functions.
+ *
+ * Law: no function of this room frees the session but wscast_session_close(),
+ * and no upward call may close it: finalize() only records and posts.
+ */
+
+#ifndef WSCAST_SESSION_H
+#define WSCAST_SESSION_H
+
+
+#include "../base/close.h"
+#include "../base/list.h"
+#include "../base/publication.h"
+#include "../base/receipt.h"
+#include "../dialect/dialect.h"
+#include "../auth/grant.h"
+#include "../fanout/fanout.h"
+
+
+#define WSCAST_CLIENT_ID   16       /* bytes of a client's id */
+#define WSCAST_UNANSWERED  256      /* publishes of one client under way */
+
+
+typedef struct wscast_session_s  wscast_session_t;
+
+
+/* A `channel PATTERN { }` of the hub; the first that matches counts. */
+
+typedef struct {
+    wscast_str_t                     pattern;       /* compiled */
+    unsigned                         no_echo;
+} wscast_rule_t;
+
+
+/* What the worker offers to the sessions of a hub. */
+
+typedef struct {
+    wscast_fanout_t                 *fanout;
+    const wscast_rule_t             *rules;
+    size_t                           nrules;
+    unsigned                         receipts;  /* 1: publish() needs one */
+
+    /*
+     * Hands a publication to the bus.  WSCAST_OK: taken; WSCAST_MORE: receipt
+     * will be called; WSCAST_AGAIN: no room now, the waiter is listed and will
+     * be called; or a reason: AWAY, TOO_BIG, NO_MEMORY.
+     */
+    wscast_status_t                (*publish)(void *ctx,
+                                              const wscast_pub_fields_t *f,
+                                              wscast_receipt_t *receipt,
+                                              wscast_waiter_t *waiter);
+
+    uint64_t                       (*now)(void *ctx);   /* ms since 1970 */
+    void                            *ctx;
+} wscast_engine_t;
+
+
+/* Of a location; lives as long as the configuration. */
+
+typedef struct {
+    const wscast_dialect_t          *dialect;
+    wscast_heartbeat_t               heartbeat;
+    size_t                           channel_length;    /* bytes */
+    unsigned                         subscriptions;     /* at most */
+    unsigned                         ping;              /* s, for welcome */
+} wscast_session_conf_t;
+
+
+/* What the handshake found out about a client; copied. */
+
+typedef struct {
+    char                             id[WSCAST_CLIENT_ID];
+    wscast_str_t                     user;
+    wscast_str_t                     welcome;
+    const wscast_str_t              *channels;  /* valid names, no two alike */
+    size_t                           nchannels;
+    wscast_grants_t                 *grants;    /* or NULL */
+    unsigned                         own_grants;    /* 1: the session frees */
+} wscast_session_params_t;
+
+
+/* What conn does for its session. */
+
+typedef struct {
+    /* queues a frame; takes a reference of its own */
+    void                           (*send)(void *ctx, wscast_prepared_t *p);
+
+    /* ends the connection, later; the first reason counts */
+    void                           (*finalize)(void *ctx,
+                                               wscast_status_t reason);
+
+    /* the session was blocked and is no more: feed it */
+    void                           (*resume)(void *ctx);
+} wscast_session_handler_t;
+
+
+struct wscast_session_s {
+    const wscast_session_conf_t     *conf;
+    const wscast_engine_t           *engine;
+    const wscast_session_handler_t  *handler;
+    void                            *ctx;           /* of handler */
+
+    wscast_list_t                    subscriptions;
+    wscast_list_t                    answers;       /* publishes under way */
+    wscast_waiter_t                  waiter;        /* of what is held */
+    uint32_t                         nsubscriptions;
+    uint32_t                         nanswers;
+    uint32_t                         pending;       /* subscriptions */
+
+    wscast_grants_t                 *grants;
+    wscast_prepared_t               *welcome;       /* not sent yet, or NULL */
+    wscast_publication_t            *held;          /* waits for room, or NULL */
+    unsigned char                   *id;            /* of what is pending or
+                                                       held; or NULL */
+    size_t                           id_len;
+    unsigned char                   *strings;       /* user, channel */
+    wscast_str_t                     user;
+    wscast_str_t                     channel;       /* the default; or empty */
+    char                             client[WSCAST_CLIENT_ID];
+    unsigned                         own_grants:1;
+    unsigned                         resuming:1;    /* it was blocked */
+};
+
+
+/*
+ * Begins the conversation: joins the channels of the location and sends the
+ * welcome once they are all live.  WSCAST_OK or WSCAST_NOMEM; in both cases
+ * wscast_session_close() must follow one day.  params->grants is taken over.
+ */
+wscast_status_t wscast_session_open(wscast_session_t *s,
+    const wscast_session_conf_t *conf, const wscast_engine_t *engine,
+    const wscast_session_handler_t *handler, void *ctx,
+    const wscast_session_params_t *params);
+
+/*
+ * Takes one data message (its bytes may be changed).  WSCAST_OK, or the reason
+ * for which the connection must end.  Not to be called while
+ * wscast_session_blocked().
+ */
+wscast_status_t wscast_session_message(wscast_session_t *s, unsigned opcode,
+    unsigned char *data, size_t len);
+
+/*
+ * 1 while the next message must wait: the welcome is not out yet, a
+ * subscription is on its way, the bus has no room, or too many publishes are
+ * unanswered.  resume() tells when it is over.
+ */
+int wscast_session_blocked(const wscast_session_t *s);
+
+/* The channel of a pending subscription has become live. */
+void wscast_session_joined(wscast_session_t *s, wscast_subscription_t *sub);
+
+/* Sends a publication, unless this client is excluded from it. */
+void wscast_session_deliver(wscast_session_t *s, wscast_publication_t *pub);
+
+/* Tells the client that it will be asked to move (dialects that can). */
+void wscast_session_disconnect(wscast_session_t *s);
+
+/* Leaves all channels and frees everything but the struct itself. */
+void wscast_session_close(wscast_session_t *s);
+
+
+/* 1 if the rules of the hub switch echo off for this channel. */
+int wscast_rule_no_echo(const wscast_rule_t *rules, size_t n,
+    wscast_str_t channel);
+
+
+#endif /* WSCAST_SESSION_H */
