@@ -1,0 +1,161 @@
+/*
+ * bus.h: publications between the workers of a host (local.c) and between
+ * hosts (redis.c).
+ *
+ * Audience: worker.  One bus per hub and process.
+ *
+ * Every delivery comes out of the ring, in its order, through deliver(): that
+ * of the own worker too, and with Redis only after Redis has sent it back.
+ * Records are read in an event of their own, never inside a call of this
+ * header, so that no caller is re-entered.
+ */
+
+#ifndef NGX_WSCAST_BUS_H
+#define NGX_WSCAST_BUS_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include "../base/base.h"
+#include "../base/counter.h"
+#include "../base/receipt.h"
+
+
+typedef struct ngx_wscast_bus_s  ngx_wscast_bus_t;
+
+
+/* Of a hub; filled by http/conf, lives as long as the configuration. */
+
+typedef struct {
+    ngx_str_t             name;
+    ngx_shm_zone_t       *zone;
+    size_t                zone_size;
+
+    ngx_url_t            *redis;            /* NULL: embedded */
+    ngx_str_t             redis_user;
+    ngx_str_t             redis_password;
+    ngx_int_t             redis_db;
+    ngx_str_t             redis_prefix;
+    ngx_msec_t            redis_connect_timeout;
+    ngx_msec_t            redis_timeout;
+    ngx_msec_t            redis_reconnect_min;
+    ngx_msec_t            redis_reconnect_max;
+} ngx_wscast_bus_conf_t;
+
+
+typedef struct {
+    /* the bytes of a publication; returns how many subscribers got it */
+    size_t              (*deliver)(void *ctx, wscast_str_t channel,
+                                   wscast_str_t bytes);
+
+    /* messages of this channel arrive from now on */
+    void                (*live)(void *ctx, wscast_str_t channel);
+
+    /* a publish that was answered NGX_AGAIN may be tried again */
+    void                (*writable)(void *ctx);
+
+    /* messages have been lost to this worker: all its clients must go */
+    void                (*lapped)(void *ctx);
+
+    /* how many subscribers a channel has on this worker */
+    size_t              (*count)(void *ctx, wscast_str_t channel);
+
+    /* calls ngx_wscast_bus_want() for every channel with subscribers */
+    void                (*recall)(void *ctx);
+
+    /* once a second */
+    void                (*tick)(void *ctx);
+
+    /* this process shuts down gracefully */
+    void                (*exiting)(void *ctx);
+} ngx_wscast_bus_handler_t;
+
+
+/* A question for the subscribers of a channel on this host. */
+
+typedef struct ngx_wscast_census_s  ngx_wscast_census_t;
+
+struct ngx_wscast_census_s {
+    ngx_queue_t           queue;            /* the bus's */
+    uint64_t              number;
+    uint64_t              count;
+    ngx_uint_t            awaited;          /* workers that have not told */
+    ngx_msec_t            deadline;
+
+    /* exactly once, never inside ngx_wscast_bus_count() */
+    void                (*done)(ngx_wscast_census_t *census);
+};
+
+
+/*
+ * Formats the hub's memory in its zone, or takes over what the previous
+ * configuration left there (old: of ngx_shm_zone_t.init).  For http/conf.
+ */
+ngx_int_t ngx_wscast_bus_init_zone(ngx_wscast_bus_conf_t *conf, void *old);
+
+/* The longest channel and envelope together that a zone of this size takes. */
+size_t ngx_wscast_bus_max(size_t zone);
+
+
+/*
+ * In a worker.  NULL: no memory.  A bus that finds no free slot in the shared
+ * memory exists all the same, is not ready, and tries again every second.
+ */
+ngx_wscast_bus_t *ngx_wscast_bus_create(ngx_cycle_t *cycle,
+    ngx_wscast_bus_conf_t *conf, const ngx_wscast_bus_handler_t *handler,
+    void *ctx);
+
+/* Leaves the shared memory and closes what is open; receipts are called. */
+void ngx_wscast_bus_destroy(ngx_wscast_bus_t *bus);
+
+/* 1 if it has a slot: clients may be taken. */
+ngx_uint_t ngx_wscast_bus_ready(ngx_wscast_bus_t *bus);
+
+/* 1 if publishing needs a receipt. */
+ngx_uint_t ngx_wscast_bus_remote(ngx_wscast_bus_t *bus);
+
+/*
+ * Publishes an envelope.
+ *
+ * WSCAST_OK      taken
+ * WSCAST_MORE    under way; receipt, which is then required, will be called
+ * WSCAST_AGAIN   no room; writable() will be called
+ * WSCAST_CLOSE_AWAY, WSCAST_CLOSE_TOO_BIG, WSCAST_CLOSE_NO_MEMORY
+ */
+wscast_status_t ngx_wscast_bus_publish(ngx_wscast_bus_t *bus,
+    wscast_str_t channel, wscast_str_t bytes, wscast_receipt_t *receipt);
+
+/*
+ * A channel has got its first subscriber on this worker.  NGX_OK: it is live;
+ * NGX_AGAIN: live() will be called.
+ */
+ngx_int_t ngx_wscast_bus_join(ngx_wscast_bus_t *bus, wscast_str_t channel);
+
+/* It has lost its last one. */
+void ngx_wscast_bus_leave(ngx_wscast_bus_t *bus, wscast_str_t channel);
+
+/* The answer to recall(): the new leader is told of this channel. */
+void ngx_wscast_bus_want(ngx_wscast_bus_t *bus, wscast_str_t channel);
+
+/*
+ * Asks all workers of this host how many subscribers the channel has.  NGX_OK:
+ * census->done() will be called, within 200 ms; NGX_DONE: nobody listens, it
+ * will not be called; NGX_ERROR: the bus has no room.
+ */
+ngx_int_t ngx_wscast_bus_count(ngx_wscast_bus_t *bus, wscast_str_t channel,
+    ngx_wscast_census_t *census);
+
+/* Forgets a question; done() will not be called. */
+void ngx_wscast_bus_uncount(ngx_wscast_census_t *census);
+
+/* This worker's counters, to be counted up; never NULL. */
+uint64_t *ngx_wscast_bus_counters(ngx_wscast_bus_t *bus);
+
+/* The host's sums; also workers and whether Redis is there. */
+void ngx_wscast_bus_sums(ngx_wscast_bus_t *bus, uint64_t sum[WSCAST_COUNTERS],
+    ngx_uint_t *workers, ngx_uint_t *redis_up);
+
+
+#endif /* NGX_WSCAST_BUS_H */

@@ -1,0 +1,621 @@
+#include "local.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+
+/* A control record that waits for room; its strings lie behind it. */
+
+typedef struct {
+    ngx_queue_t          queue;
+    wscast_record_t      rec;
+    size_t               size;
+} ngx_wscast_local_pending_t;
+
+
+static ngx_int_t ngx_wscast_local_claim(ngx_wscast_local_t *l);
+static ngx_int_t ngx_wscast_local_listen(ngx_wscast_local_t *l);
+static socklen_t ngx_wscast_local_address(ngx_wscast_local_t *l,
+    ngx_uint_t slot, uint64_t nonce, struct sockaddr_un *sun);
+static void ngx_wscast_local_wake_handler(ngx_event_t *rev);
+static void ngx_wscast_local_read_handler(ngx_event_t *ev);
+static void ngx_wscast_local_retry_handler(ngx_event_t *ev);
+static void ngx_wscast_local_tick_handler(ngx_event_t *ev);
+static void ngx_wscast_local_flush(ngx_wscast_local_t *l);
+static void ngx_wscast_local_lock(void *ctx);
+static void ngx_wscast_local_unlock(void *ctx);
+static int ngx_wscast_local_alive(void *ctx, uint64_t process);
+static uint64_t ngx_wscast_local_now(void *ctx);
+static uint64_t ngx_wscast_local_process(ngx_pid_t pid);
+static uint64_t ngx_wscast_local_random(void);
+
+
+ngx_int_t
+ngx_wscast_local_open(ngx_wscast_local_t *l, ngx_cycle_t *cycle,
+    ngx_shm_zone_t *zone, const ngx_wscast_local_handler_t *handler,
+    void *ctx)
+{
+    wscast_status_t  rc;
+
+    ngx_memzero(l, sizeof(ngx_wscast_local_t));
+
+    l->shpool = (ngx_slab_pool_t *) zone->shm.addr;
+    l->handler = handler;
+    l->ctx = ctx;
+    l->log = cycle->log;
+    l->counters = l->spare;
+
+    ngx_queue_init(&l->queue);
+
+    l->ring.lock = ngx_wscast_local_lock;
+    l->ring.unlock = ngx_wscast_local_unlock;
+    l->ring.alive = ngx_wscast_local_alive;
+    l->ring.now = ngx_wscast_local_now;
+    l->ring.ctx = l;
+
+    l->read.handler = ngx_wscast_local_read_handler;
+    l->read.data = l;
+    l->read.log = cycle->log;
+
+    l->retry.handler = ngx_wscast_local_retry_handler;
+    l->retry.data = l;
+    l->retry.log = cycle->log;
+    l->retry.cancelable = 1;
+
+    l->tick.handler = ngx_wscast_local_tick_handler;
+    l->tick.data = l;
+    l->tick.log = cycle->log;
+    l->tick.cancelable = 1;
+
+    rc = wscast_ring_open(&l->ring, l->shpool->data, zone->shm.size);
+
+    if (rc != WSCAST_OK) {
+        ngx_log_error(NGX_LOG_ERR, l->log, 0,
+                      "wscast: the shared memory \"%V\" cannot be used",
+                      &zone->shm.name);
+        return NGX_ERROR;
+    }
+
+    if (ngx_wscast_local_claim(l) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ERR, l->log, 0,
+                      "wscast: no free slot in the shared memory \"%V\", "
+                      "waiting for one", &zone->shm.name);
+    }
+
+    ngx_add_timer(&l->tick, NGX_WSCAST_LOCAL_TICK);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_wscast_local_claim(ngx_wscast_local_t *l)
+{
+    ngx_uint_t       i;
+    wscast_status_t  rc;
+
+    rc = wscast_ring_claim(&l->ring, ngx_wscast_local_process(ngx_pid),
+                           ngx_wscast_local_random());
+
+    if (rc != WSCAST_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_wscast_local_listen(l) != NGX_OK) {
+        wscast_ring_leave(&l->ring);
+        return NGX_ERROR;
+    }
+
+    l->counters = wscast_ring_own_counters(&l->ring);
+
+    for (i = 0; i < WSCAST_COUNTERS; i++) {
+        l->counters[i] += l->spare[i];
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_wscast_local_listen(ngx_wscast_local_t *l)
+{
+    ngx_event_t         *rev;
+    ngx_socket_t         s;
+    socklen_t            len;
+    ngx_connection_t    *c;
+    struct sockaddr_un   sun;
+
+    s = socket(AF_UNIX, SOCK_DGRAM|SOCK_NONBLOCK|SOCK_CLOEXEC, 0);
+
+    if (s == (ngx_socket_t) -1) {
+        ngx_log_error(NGX_LOG_ERR, l->log, ngx_socket_errno,
+                      "wscast: socket() failed");
+        return NGX_ERROR;
+    }
+
+    len = ngx_wscast_local_address(l, l->ring.slot, l->ring.nonce, &sun);
+
+    if (bind(s, (struct sockaddr *) &sun, len) == -1) {
+        ngx_log_error(NGX_LOG_ERR, l->log, ngx_socket_errno,
+                      "wscast: bind() of the wake-up socket failed");
+        goto failed;
+    }
+
+    c = ngx_get_connection(s, l->log);
+    if (c == NULL) {
+        goto failed;
+    }
+
+    rev = c->read;
+
+    c->data = l;
+    c->log = l->log;
+    c->idle = 1;            /* called when the worker begins to exit */
+    rev->log = l->log;
+    rev->handler = ngx_wscast_local_wake_handler;
+    rev->channel = 1;       /* not a connection that exit must wait for */
+    c->write->log = l->log;
+    c->write->channel = 1;
+
+    if (ngx_add_event(rev, NGX_READ_EVENT, 0) != NGX_OK) {
+        ngx_free_connection(c);
+        goto failed;
+    }
+
+    l->wake = c;
+
+    return NGX_OK;
+
+failed:
+
+    if (ngx_close_socket(s) == -1) {
+        ngx_log_error(NGX_LOG_ERR, l->log, ngx_socket_errno,
+                      "wscast: close() of the wake-up socket failed");
+    }
+
+    return NGX_ERROR;
+}
+
+
+static socklen_t
+ngx_wscast_local_address(ngx_wscast_local_t *l, ngx_uint_t slot,
+    uint64_t nonce, struct sockaddr_un *sun)
+{
+    u_char  *last;
+
+    ngx_memzero(sun, sizeof(struct sockaddr_un));
+    sun->sun_family = AF_UNIX;
+
+    /* the leading zero byte makes the name abstract: no file, no remains */
+
+    last = ngx_snprintf((u_char *) sun->sun_path + 1,
+                        sizeof(sun->sun_path) - 1, "wscast-%016xL-%ui-%016xL",
+                        l->ring.sh->id, slot, nonce);
+
+    return (socklen_t) (last - (u_char *) sun);
+}
+
+
+void
+ngx_wscast_local_close(ngx_wscast_local_t *l)
+{
+    ngx_queue_t                 *q;
+    ngx_wscast_local_pending_t  *p;
+
+    if (l->tick.timer_set) {
+        ngx_del_timer(&l->tick);
+    }
+
+    if (l->retry.timer_set) {
+        ngx_del_timer(&l->retry);
+    }
+
+    if (l->read.posted) {
+        ngx_delete_posted_event(&l->read);
+    }
+
+    while (!ngx_queue_empty(&l->queue)) {
+        q = ngx_queue_head(&l->queue);
+        ngx_queue_remove(q);
+        p = ngx_queue_data(q, ngx_wscast_local_pending_t, queue);
+        ngx_free(p);
+    }
+
+    if (l->wake) {
+        ngx_close_connection(l->wake);
+        l->wake = NULL;
+    }
+
+    l->counters = l->spare;
+
+    wscast_ring_close(&l->ring);
+}
+
+
+ngx_uint_t
+ngx_wscast_local_ready(ngx_wscast_local_t *l)
+{
+    return l->ring.slot != WSCAST_NO_SLOT;
+}
+
+
+wscast_status_t
+ngx_wscast_local_append(ngx_wscast_local_t *l, const wscast_record_t *rec,
+    wscast_slotset_t *targets)
+{
+    wscast_status_t   rc;
+    wscast_slotset_t  wake, own;
+
+    if (l->ring.slot == WSCAST_NO_SLOT) {
+        return WSCAST_CLOSE_AWAY;
+    }
+
+    if (targets == NULL) {
+        targets = &own;
+    }
+
+    rc = wscast_ring_append(&l->ring, rec, targets, &wake);
+
+    ngx_wscast_local_wake(l, &wake);
+
+    if (rc == WSCAST_OK && wscast_slotset_has(targets, l->ring.slot)) {
+        ngx_post_event(&l->read, &ngx_posted_events);
+
+    } else if (rc == WSCAST_AGAIN) {
+        l->waiting = 1;
+        l->counters[WSCAST_COUNT_PUBLISH_WAITS]++;
+
+        /* the own cursor may be the one in the way */
+
+        if (wscast_ring_behind(&l->ring)) {
+            ngx_post_event(&l->read, &ngx_posted_events);
+        }
+
+        if (!l->retry.timer_set) {
+            ngx_add_timer(&l->retry, NGX_WSCAST_LOCAL_RETRY);
+        }
+    }
+
+    return rc;
+}
+
+
+void
+ngx_wscast_local_send(ngx_wscast_local_t *l, const wscast_record_t *rec)
+{
+    size_t                       size;
+    u_char                      *p;
+    wscast_status_t              rc;
+    ngx_wscast_local_pending_t  *pending;
+
+    if (ngx_queue_empty(&l->queue)) {
+        rc = ngx_wscast_local_append(l, rec, NULL);
+
+        if (rc != WSCAST_AGAIN) {
+            return;
+        }
+    }
+
+    size = sizeof(ngx_wscast_local_pending_t) + rec->channel.len
+           + rec->body.len;
+
+    if (l->queued + size > NGX_WSCAST_LOCAL_QUEUE) {
+        l->handler->lost(l->ctx);
+        return;
+    }
+
+    pending = ngx_alloc(size, l->log);
+    if (pending == NULL) {
+        l->handler->lost(l->ctx);
+        return;
+    }
+
+    p = (u_char *) (pending + 1);
+
+    pending->rec = *rec;
+    pending->size = size;
+    pending->rec.channel.data = p;
+    p = ngx_cpymem(p, rec->channel.data, rec->channel.len);
+    pending->rec.body.data = p;
+    ngx_memcpy(p, rec->body.data, rec->body.len);
+
+    l->queued += size;
+    ngx_queue_insert_tail(&l->queue, &pending->queue);
+}
+
+
+static void
+ngx_wscast_local_flush(ngx_wscast_local_t *l)
+{
+    ngx_queue_t                 *q;
+    ngx_wscast_local_pending_t  *p;
+
+    while (!ngx_queue_empty(&l->queue)) {
+        q = ngx_queue_head(&l->queue);
+        p = ngx_queue_data(q, ngx_wscast_local_pending_t, queue);
+
+        if (ngx_wscast_local_append(l, &p->rec, NULL) == WSCAST_AGAIN) {
+            return;
+        }
+
+        ngx_queue_remove(q);
+        l->queued -= p->size;
+        ngx_free(p);
+    }
+}
+
+
+void
+ngx_wscast_local_wake(ngx_wscast_local_t *l, const wscast_slotset_t *wake)
+{
+    ngx_uint_t           i;
+    socklen_t            len;
+    struct sockaddr_un   sun;
+    wscast_slot_sh_t    *slot;
+
+    if (wscast_slotset_empty(wake) || l->wake == NULL) {
+        return;
+    }
+
+    for (i = 0; i < WSCAST_SLOTS; i++) {
+
+        if (!wscast_slotset_has(wake, i)) {
+            continue;
+        }
+
+        if (i == l->ring.slot) {
+            ngx_post_event(&l->read, &ngx_posted_events);
+            continue;
+        }
+
+        slot = &l->ring.sh->slots[i];
+        len = ngx_wscast_local_address(l, i, slot->nonce, &sun);
+
+        l->counters[WSCAST_COUNT_WAKES]++;
+
+        /*
+         * A full queue means that it is being woken anyway; no such address,
+         * that its process has died: the tick reaps it.
+         */
+
+        (void) sendto(l->wake->fd, "", 1, MSG_DONTWAIT|MSG_NOSIGNAL,
+                      (struct sockaddr *) &sun, len);
+    }
+}
+
+
+static void
+ngx_wscast_local_wake_handler(ngx_event_t *rev)
+{
+    u_char               buf[64];
+    ngx_connection_t    *c;
+    ngx_wscast_local_t  *l;
+
+    c = rev->data;
+    l = c->data;
+
+    if (c->close) {
+        c->close = 0;
+        c->idle = 0;
+        l->handler->exiting(l->ctx);
+        return;
+    }
+
+    while (recv(c->fd, buf, sizeof(buf), MSG_DONTWAIT) >= 0) { /* void */ }
+
+    l->handler->woken(l->ctx);
+
+    ngx_wscast_local_read_handler(&l->read);
+}
+
+
+static void
+ngx_wscast_local_read_handler(ngx_event_t *ev)
+{
+    size_t               n;
+    wscast_record_t      rec;
+    wscast_status_t      rc;
+    wscast_slotset_t     wake;
+    ngx_wscast_local_t  *l;
+
+    l = ev->data;
+
+    if (l->ring.slot == WSCAST_NO_SLOT) {
+        return;
+    }
+
+    n = 0;
+    wscast_ring_awake(&l->ring);
+
+    for ( ;; ) {
+        rc = wscast_ring_read(&l->ring, &rec, &wake);
+
+        if (rc == WSCAST_MORE) {
+            ngx_wscast_local_wake(l, &wake);
+            break;
+        }
+
+        if (rc != WSCAST_OK) {
+            l->counters[WSCAST_COUNT_LAPPED]++;
+            l->handler->lost(l->ctx);
+            continue;
+        }
+
+        n += 1 + l->handler->record(l->ctx, &rec);
+
+        if (n >= NGX_WSCAST_LOCAL_SLICE) {
+            ngx_post_event(&l->read, &ngx_posted_next_events);
+            break;
+        }
+    }
+
+    if (l->waiting) {
+        ngx_wscast_local_retry_handler(&l->retry);
+    }
+}
+
+
+/* Somebody has read on, or time has passed: try what waited for room. */
+
+static void
+ngx_wscast_local_retry_handler(ngx_event_t *ev)
+{
+    ngx_wscast_local_t  *l;
+
+    l = ev->data;
+
+    if (l->retry.timer_set) {
+        ngx_del_timer(&l->retry);
+    }
+
+    l->waiting = 0;
+
+    ngx_wscast_local_flush(l);
+
+    if (!l->waiting) {
+        l->handler->writable(l->ctx);
+    }
+}
+
+
+static void
+ngx_wscast_local_tick_handler(ngx_event_t *ev)
+{
+    ngx_wscast_local_t  *l;
+
+    l = ev->data;
+
+    if (l->ring.slot == WSCAST_NO_SLOT) {
+
+        if (ngx_wscast_local_claim(l) == NGX_OK) {
+            ngx_log_error(NGX_LOG_NOTICE, l->log, 0,
+                          "wscast: got a slot in the shared memory");
+        }
+
+    } else {
+        if (wscast_ring_reap(&l->ring)) {
+            ngx_log_error(NGX_LOG_NOTICE, l->log, 0,
+                          "wscast: released the slot of a dead worker");
+        }
+
+        if (wscast_ring_behind(&l->ring)) {
+            ngx_post_event(&l->read, &ngx_posted_events);
+        }
+    }
+
+    l->handler->tick(l->ctx);
+
+    ngx_add_timer(&l->tick, NGX_WSCAST_LOCAL_TICK);
+}
+
+
+static void
+ngx_wscast_local_lock(void *ctx)
+{
+    ngx_wscast_local_t  *l;
+
+    l = ctx;
+    ngx_shmtx_lock(&l->shpool->mutex);
+}
+
+
+static void
+ngx_wscast_local_unlock(void *ctx)
+{
+    ngx_wscast_local_t  *l;
+
+    l = ctx;
+    ngx_shmtx_unlock(&l->shpool->mutex);
+}
+
+
+/*
+ * A process is named by its pid and the low bits of the time it started, so
+ * that a pid that is used again is not taken for the dead worker.
+ */
+
+static uint64_t
+ngx_wscast_local_process(ngx_pid_t pid)
+{
+    u_char    *p, *last;
+    size_t     i;
+    ssize_t    n;
+    uint64_t   start;
+    ngx_fd_t   fd;
+    u_char     buf[1024], name[sizeof("/proc//stat") + NGX_INT64_LEN];
+
+    start = 0;
+
+    (void) ngx_sprintf(name, "/proc/%P/stat%Z", pid);
+
+    fd = open((char *) name, O_RDONLY|O_CLOEXEC);
+
+    if (fd != NGX_INVALID_FILE) {
+        n = read(fd, buf, sizeof(buf) - 1);
+        (void) close(fd);
+
+        if (n > 0) {
+            buf[n] = '\0';
+            last = buf + n;
+
+            /* the name, field 2, is in parentheses and may hold anything */
+
+            for (p = last; p > buf && *p != ')'; p--) { /* void */ }
+
+            /* field 22: start time, in clock ticks since boot */
+
+            for (i = 2; i < 22 && p < last; p++) {
+                i += (*p == ' ');
+            }
+
+            start = strtoull((char *) p, NULL, 10);
+        }
+    }
+
+    return (start << 32) | (uint32_t) pid;
+}
+
+
+static int
+ngx_wscast_local_alive(void *ctx, uint64_t process)
+{
+    ngx_pid_t  pid;
+    uint64_t   now;
+
+    (void) ctx;
+
+    pid = (ngx_pid_t) (uint32_t) process;
+
+    if (pid <= 0 || (kill(pid, 0) == -1 && ngx_errno == NGX_ESRCH)) {
+        return 0;
+    }
+
+    now = ngx_wscast_local_process(pid);
+
+    return (process >> 32) == 0 || (now >> 32) == 0 || now == process;
+}
+
+
+static uint64_t
+ngx_wscast_local_now(void *ctx)
+{
+    struct timespec  ts;
+
+    (void) ctx;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+
+static uint64_t
+ngx_wscast_local_random(void)
+{
+    uint64_t  n;
+
+    n = ((uint64_t) ngx_random() << 32) ^ ((uint64_t) ngx_random() << 11)
+        ^ (uint64_t) ngx_random() ^ ((uint64_t) ngx_pid << 40);
+
+    return n ? n : 1;
+}

@@ -1,0 +1,68 @@
+/*
+ * redis.h: publications between hosts.
+ *
+ * Audience: bus.c.  Each worker has one connection that publishes; the leader,
+ * one worker of the host, has one more that is subscribed to whatever any
+ * worker of the host listens to, and puts what arrives into the ring.  So a
+ * message crosses from Redis to a host once, and all hosts see Redis' order.
+ */
+
+#ifndef NGX_WSCAST_REDIS_H
+#define NGX_WSCAST_REDIS_H
+
+
+#include "redis_link.h"
+#include "local.h"
+#include "../base/list.h"
+#include "../base/map.h"
+
+
+typedef struct {
+    ngx_wscast_bus_conf_t    *conf;
+    ngx_wscast_local_t       *local;
+    ngx_log_t                *log;
+    void                    (*writable)(void *ctx);     /* there is room for
+                                                           publishes again */
+    void                     *ctx;
+
+    ngx_wscast_redis_link_t   publisher;
+    wscast_list_t             receipts;     /* in the order of their commands */
+    u_char                   *name;         /* scratch: prefix and channel */
+
+    ngx_wscast_redis_link_t   subscriber;   /* of the leader */
+    wscast_map_t              channels;     /* ngx_wscast_redis_channel_t */
+    uint64_t                  nonces[WSCAST_SLOTS];     /* last heard of */
+    uint64_t                  tenancies;    /* at the last check */
+    ngx_uint_t                gaps;         /* channels, since the last loss */
+    unsigned                  leading:1;
+} ngx_wscast_redis_t;
+
+
+/* NGX_ERROR: no memory. */
+ngx_int_t ngx_wscast_redis_open(ngx_wscast_redis_t *redis,
+    ngx_wscast_bus_conf_t *conf, ngx_wscast_local_t *local, ngx_log_t *log,
+    void (*writable)(void *ctx), void *ctx);
+
+/* Calls outstanding receipts with WSCAST_CLOSE_AWAY. */
+void ngx_wscast_redis_close(ngx_wscast_redis_t *redis);
+
+/* As ngx_wscast_bus_publish(): MORE, AGAIN, or a reason. */
+wscast_status_t ngx_wscast_redis_publish(ngx_wscast_redis_t *redis,
+    wscast_str_t channel, wscast_str_t bytes, wscast_receipt_t *receipt);
+
+/* This worker becomes the leader, or is it no more. */
+void ngx_wscast_redis_lead(ngx_wscast_redis_t *redis);
+void ngx_wscast_redis_follow(ngx_wscast_redis_t *redis);
+
+/* A WANT, RECALL or UNWANT for the leader. */
+void ngx_wscast_redis_want(ngx_wscast_redis_t *redis,
+    const wscast_record_t *rec);
+
+/* There may be room in the ring. */
+void ngx_wscast_redis_resume(ngx_wscast_redis_t *redis);
+
+/* Once a second. */
+void ngx_wscast_redis_tick(ngx_wscast_redis_t *redis);
+
+
+#endif /* NGX_WSCAST_REDIS_H */

@@ -1,0 +1,118 @@
+/*
+ * redis_link.h: one connection to Redis: connect, AUTH, SELECT, then commands
+ * and replies; backoff and probing.
+ *
+ * Audience: redis.c.  nginx owns the socket and the timers, hiredis reads and
+ * formats RESP.  Nothing here blocks.
+ *
+ * A link is connecting, ready, or waiting to connect again; failing is normal
+ * and ends in lost().  Handlers may call anything here but _close().
+ */
+
+#ifndef NGX_WSCAST_REDIS_LINK_H
+#define NGX_WSCAST_REDIS_LINK_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_event_connect.h>
+
+#include <hiredis/hiredis.h>
+
+#include "bus.h"
+
+
+/* Commands that Redis has not taken yet; over it a publish must wait. */
+#define NGX_WSCAST_REDIS_OUT     (16 * 1024 * 1024)     /* bytes */
+
+/* What one reply may gather before it is complete. */
+#define NGX_WSCAST_REDIS_REPLY   (512 * 1024 * 1024)    /* bytes, RESP's limit */
+
+
+typedef struct {
+    /* authenticated and on its database */
+    void                (*ready)(void *ctx);
+
+    /*
+     * A reply or push.  NGX_AGAIN: not now, it is given once more after
+     * ngx_wscast_redis_link_resume(), and nothing else is read till then.
+     */
+    ngx_int_t           (*reply)(void *ctx, redisReply *reply);
+
+    /* it was, or was to become, ready and is not any more */
+    void                (*lost)(void *ctx);
+
+    /* less than half of NGX_WSCAST_REDIS_OUT waits again */
+    void                (*writable)(void *ctx);
+} ngx_wscast_redis_link_handler_t;
+
+
+/* Named by what is awaited. */
+
+typedef enum {
+    NGX_WSCAST_LINK_STOPPED = 0,
+    NGX_WSCAST_LINK_BACKOFF,
+    NGX_WSCAST_LINK_CONNECT,
+    NGX_WSCAST_LINK_AUTH,
+    NGX_WSCAST_LINK_SELECT,
+    NGX_WSCAST_LINK_READY
+} ngx_wscast_link_e;
+
+
+typedef struct {
+    ngx_wscast_bus_conf_t                   *conf;
+    const ngx_wscast_redis_link_handler_t   *handler;
+    void                                    *ctx;
+    const char                              *name;      /* for the log */
+    ngx_log_t                               *log;
+    uint64_t                                *counters;
+
+    ngx_wscast_link_e                        state;
+    ngx_peer_connection_t                    peer;
+    ngx_event_t                              timer;
+    redisReader                             *reader;
+    redisReply                              *held;      /* answered NGX_AGAIN */
+
+    u_char                                  *out;
+    size_t                                   out_pos;
+    size_t                                   out_len;
+    size_t                                   out_size;
+
+    ngx_uint_t                               address;   /* tried last */
+    ngx_uint_t                               failures;  /* since it was ready */
+
+    unsigned                                 heard:1;   /* since the last probe */
+    unsigned                                 probing:1;
+    unsigned                                 full:1;    /* writable() is owed */
+    unsigned                                 told:1;    /* the failure is logged */
+} ngx_wscast_redis_link_t;
+
+
+void ngx_wscast_redis_link_init(ngx_wscast_redis_link_t *link,
+    ngx_wscast_bus_conf_t *conf, const char *name,
+    const ngx_wscast_redis_link_handler_t *handler, void *ctx,
+    ngx_log_t *log);
+
+/* Begins to connect, and goes on doing so until _close(). */
+void ngx_wscast_redis_link_open(ngx_wscast_redis_link_t *link,
+    uint64_t *counters);
+
+/* Ends it without calling anything. */
+void ngx_wscast_redis_link_close(ngx_wscast_redis_link_t *link);
+
+#define ngx_wscast_redis_link_ready(link)                                     \
+    ((link)->state == NGX_WSCAST_LINK_READY)
+
+/*
+ * Queues a command.  NGX_OK; NGX_AGAIN: too much is queued (unless force);
+ * NGX_DECLINED: not ready; NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_wscast_redis_link_command(ngx_wscast_redis_link_t *link,
+    int argc, const char **argv, const size_t *lens, ngx_uint_t force);
+
+/* Goes on after a reply was answered NGX_AGAIN. */
+void ngx_wscast_redis_link_resume(ngx_wscast_redis_link_t *link);
+
+
+#endif /* NGX_WSCAST_REDIS_LINK_H */

@@ -1,0 +1,817 @@
+#include "ring.h"
+#include "../base/map.h"
+
+
+#define WSCAST_RING_MAGIC   0x7773636173743031ull       /* "wscast01" */
+#define WSCAST_RING_ALIGN   16
+
+
+/* Of every record in the log; the channel and the body follow. */
+
+typedef struct {
+    uint32_t             size;          /* of the record, aligned */
+    uint16_t             kind;
+    uint16_t             from;
+    uint16_t             to;
+    uint16_t             channel_len;
+    uint32_t             body_len;
+    uint64_t             hash;          /* of the channel */
+    uint64_t             arg;
+} wscast_record_sh_t;
+
+
+#define wscast_load(p)      __atomic_load_n(p, __ATOMIC_SEQ_CST)
+#define wscast_store(p, v)  __atomic_store_n(p, v, __ATOMIC_SEQ_CST)
+
+#define wscast_align(n)                                                       \
+    (((n) + WSCAST_RING_ALIGN - 1) & ~(size_t) (WSCAST_RING_ALIGN - 1))
+
+
+static size_t wscast_ring_log_size(size_t zone);
+static size_t wscast_ring_buckets(size_t zone);
+static uint64_t *wscast_ring_bucket(const wscast_ring_t *r, uint64_t hash);
+static int wscast_ring_room(wscast_ring_t *r, uint64_t end,
+    wscast_slotset_t *wake);
+static uint64_t wscast_ring_slowest(wscast_ring_t *r, uint64_t end,
+    wscast_slotset_t *wake);
+static void wscast_ring_write(wscast_ring_t *r, uint64_t at,
+    const wscast_record_t *rec, uint64_t hash, size_t size);
+static void wscast_ring_notify(wscast_ring_t *r, uint64_t old, uint64_t tail,
+    const wscast_slotset_t *targets, wscast_slotset_t *wake);
+static void wscast_ring_release(wscast_ring_t *r, unsigned slot);
+static wscast_status_t wscast_ring_lost(wscast_ring_t *r);
+static void wscast_ring_wake_waiters(wscast_ring_t *r,
+    wscast_slotset_t *wake);
+static void wscast_ring_wake_all(wscast_ring_t *r, wscast_slotset_t *wake);
+
+
+static size_t
+wscast_ring_log_size(size_t zone)
+{
+    size_t  size;
+
+    for (size = 4096; size * 2 <= zone / 4; size *= 2) { /* void */ }
+
+    return size;
+}
+
+
+static size_t
+wscast_ring_buckets(size_t zone)
+{
+    size_t  n;
+
+    for (n = 64; n * 2 * 8 * WSCAST_SLOT_WORDS <= zone / 64; n *= 2) {
+        /* void */
+    }
+
+    return n;
+}
+
+
+size_t
+wscast_ring_size(size_t zone)
+{
+    return sizeof(wscast_ring_sh_t)
+           + wscast_ring_buckets(zone) * sizeof(wscast_slotset_t)
+           + wscast_ring_log_size(zone);
+}
+
+
+size_t
+wscast_ring_max(size_t zone)
+{
+    /* a record is contiguous: it may need as much again for the pad */
+
+    return wscast_ring_log_size(zone) / 2 - sizeof(wscast_record_sh_t)
+           - WSCAST_RING_ALIGN;
+}
+
+
+void
+wscast_ring_format(wscast_ring_sh_t *sh, size_t zone, uint64_t id,
+    uint64_t seed)
+{
+    memset(sh, 0, wscast_ring_size(zone) - wscast_ring_log_size(zone));
+
+    sh->id = id;
+    sh->seed = seed;
+    sh->log_size = wscast_ring_log_size(zone);
+    sh->buckets = wscast_ring_buckets(zone);
+
+    wscast_store(&sh->magic, WSCAST_RING_MAGIC);
+}
+
+
+wscast_status_t
+wscast_ring_open(wscast_ring_t *r, wscast_ring_sh_t *sh, size_t zone)
+{
+    if (wscast_load(&sh->magic) != WSCAST_RING_MAGIC
+        || sh->log_size != wscast_ring_log_size(zone)
+        || sh->buckets != wscast_ring_buckets(zone))
+    {
+        return WSCAST_ERROR;
+    }
+
+    r->sh = sh;
+    r->interest = (uint64_t *) (sh + 1);
+    r->log = (unsigned char *) (r->interest
+                                + sh->buckets * WSCAST_SLOT_WORDS);
+    r->slot = WSCAST_NO_SLOT;
+    r->nonce = 0;
+    r->copy = NULL;
+    r->copy_size = 0;
+
+    r->counts = wscast_zalloc(sh->buckets * sizeof(uint32_t));
+
+    return r->counts ? WSCAST_OK : WSCAST_NOMEM;
+}
+
+
+void
+wscast_ring_close(wscast_ring_t *r)
+{
+    if (r->slot != WSCAST_NO_SLOT) {
+        wscast_ring_leave(r);
+    }
+
+    wscast_free(r->counts);
+    wscast_free(r->copy);
+    r->counts = NULL;
+    r->copy = NULL;
+}
+
+
+wscast_status_t
+wscast_ring_claim(wscast_ring_t *r, uint64_t pid, uint64_t nonce)
+{
+    unsigned           i;
+    wscast_status_t    rc;
+    wscast_slot_sh_t  *slot;
+
+    (void) wscast_ring_reap(r);
+
+    rc = WSCAST_AGAIN;
+    r->lock(r->ctx);
+
+    for (i = 0; i < WSCAST_SLOTS; i++) {
+        slot = &r->sh->slots[i];
+
+        if (wscast_load(&slot->state) != WSCAST_SLOT_FREE) {
+            continue;
+        }
+
+        memset(slot, 0, sizeof(wscast_slot_sh_t));
+
+        slot->pid = pid;
+        slot->nonce = nonce;
+        slot->cursor = wscast_load(&r->sh->tail);
+
+        if (r->sh->high < i + 1) {
+            wscast_store(&r->sh->high, i + 1);
+        }
+
+        /* this store makes it a tenancy; before, the slot is still free */
+        wscast_store(&slot->state, WSCAST_SLOT_ACTIVE);
+
+        r->sh->tenancies++;
+        r->slot = i;
+        r->nonce = nonce;
+        rc = WSCAST_OK;
+
+        break;
+    }
+
+    r->unlock(r->ctx);
+
+    return rc;
+}
+
+
+void
+wscast_ring_leave(wscast_ring_t *r)
+{
+    wscast_slot_sh_t  *slot;
+
+    slot = &r->sh->slots[r->slot];
+
+    r->lock(r->ctx);
+
+    if (slot->nonce == r->nonce) {
+        wscast_ring_release(r, r->slot);
+    }
+
+    r->unlock(r->ctx);
+
+    r->slot = WSCAST_NO_SLOT;
+}
+
+
+unsigned
+wscast_ring_reap(wscast_ring_t *r)
+{
+    unsigned           i, n, high;
+    wscast_slot_sh_t  *slot;
+
+    n = 0;
+    high = (unsigned) wscast_load(&r->sh->high);
+
+    for (i = 0; i < high && i < WSCAST_SLOTS; i++) {
+        slot = &r->sh->slots[i];
+
+        if (i == r->slot
+            || wscast_load(&slot->state) == WSCAST_SLOT_FREE
+            || r->alive(r->ctx, wscast_load(&slot->pid)))
+        {
+            continue;
+        }
+
+        r->lock(r->ctx);
+
+        /* somebody else may have been faster */
+
+        if (wscast_load(&slot->state) != WSCAST_SLOT_FREE
+            && !r->alive(r->ctx, wscast_load(&slot->pid)))
+        {
+            wscast_ring_release(r, i);
+            n++;
+        }
+
+        r->unlock(r->ctx);
+    }
+
+    return n;
+}
+
+
+/*
+ * Under the lock.  Every step may be repeated: if the process that does it
+ * dies in between, the slot is found again and released once more.
+ */
+
+static void
+wscast_ring_release(wscast_ring_t *r, unsigned slot)
+{
+    unsigned           i;
+    uint64_t           n;
+    wscast_slot_sh_t  *s;
+
+    s = &r->sh->slots[slot];
+
+    for (n = 0; n < r->sh->buckets; n++) {
+        __atomic_and_fetch(r->interest + n * WSCAST_SLOT_WORDS + slot / 64,
+                           ~((uint64_t) 1 << (slot % 64)), __ATOMIC_SEQ_CST);
+    }
+
+    for (i = 0; i < WSCAST_COUNTERS; i++) {
+        r->sh->retired[i] += wscast_load(&s->counters[i]);
+        wscast_store(&s->counters[i], 0);
+    }
+
+    if (r->sh->leader == slot + 1) {
+        wscast_store(&r->sh->redis_up, 0);
+        wscast_store(&r->sh->leader, 0);
+        __atomic_add_fetch(&r->sh->leader_epoch, 1, __ATOMIC_SEQ_CST);
+    }
+
+    r->sh->tenancies++;
+    wscast_store(&s->state, WSCAST_SLOT_FREE);
+}
+
+
+wscast_status_t
+wscast_ring_append(wscast_ring_t *r, const wscast_record_t *rec,
+    wscast_slotset_t *targets, wscast_slotset_t *wake)
+{
+    size_t             size, need;
+    uint64_t           hash, tail, at, end, *bucket;
+    unsigned           i;
+    wscast_ring_sh_t  *sh;
+
+    sh = r->sh;
+    memset(wake, 0, sizeof(wscast_slotset_t));
+    memset(targets, 0, sizeof(wscast_slotset_t));
+
+    size = sizeof(wscast_record_sh_t) + rec->channel.len + rec->body.len;
+    need = wscast_align(size);
+
+    if (need > sh->log_size / 2 || rec->channel.len > UINT16_MAX) {
+        return WSCAST_CLOSE_TOO_BIG;
+    }
+
+    hash = wscast_hash(sh->seed, rec->channel);
+
+    r->lock(r->ctx);
+
+    tail = wscast_load(&sh->tail);
+    at = tail;
+    end = sh->log_size - (at & (sh->log_size - 1));
+
+    if (end < need) {
+        at += end;
+    }
+
+    end = at + need;
+
+    if (!wscast_ring_room(r, end, wake)) {
+        r->unlock(r->ctx);
+        return WSCAST_AGAIN;
+    }
+
+    if (at != tail) {
+        wscast_ring_write(r, tail, NULL, 0, at - tail);
+    }
+
+    wscast_ring_write(r, at, rec, hash, need);
+
+    if (rec->to != WSCAST_NO_SLOT) {
+        wscast_slotset_add(targets, rec->to % WSCAST_SLOTS);
+
+    } else {
+        bucket = wscast_ring_bucket(r, hash);
+
+        for (i = 0; i < WSCAST_SLOT_WORDS; i++) {
+            targets->w[i] = wscast_load(&bucket[i]);
+        }
+    }
+
+    wscast_store(&sh->tail, end);
+    wscast_ring_notify(r, tail, end, targets, wake);
+
+    r->unlock(r->ctx);
+
+    return WSCAST_OK;
+}
+
+
+/* Under the lock: may the log extend to end? */
+
+static int
+wscast_ring_room(wscast_ring_t *r, uint64_t end, wscast_slotset_t *wake)
+{
+    wscast_ring_sh_t  *sh;
+
+    sh = r->sh;
+
+    if (end - sh->floor <= sh->log_size) {
+        return 1;
+    }
+
+    sh->floor = wscast_ring_slowest(r, end, NULL);
+
+    if (end - sh->floor <= sh->log_size) {
+        return 1;
+    }
+
+    /*
+     * Announce the waiting first and look again then: a reader looks for
+     * waiters after it has moved its cursor, so one of both sees the other.
+     */
+
+    if (r->slot != WSCAST_NO_SLOT) {
+        wscast_store(&sh->slots[r->slot].waiting, 1);
+    }
+
+    wscast_store(&sh->waiters, 1);
+
+    sh->floor = wscast_ring_slowest(r, end, wake);
+
+    return end - sh->floor <= sh->log_size;
+}
+
+
+/*
+ * The least cursor.  With wake, those in the way are collected, and cut loose
+ * if they have stood still for too long.
+ */
+
+static uint64_t
+wscast_ring_slowest(wscast_ring_t *r, uint64_t end, wscast_slotset_t *wake)
+{
+    unsigned           i;
+    uint64_t           floor, cursor, now, stalled;
+    wscast_slot_sh_t  *slot;
+
+    now = r->now(r->ctx);
+    floor = wscast_load(&r->sh->tail);
+
+    for (i = 0; i < r->sh->high && i < WSCAST_SLOTS; i++) {
+        slot = &r->sh->slots[i];
+
+        if (wscast_load(&slot->state) != WSCAST_SLOT_ACTIVE) {
+            continue;
+        }
+
+        cursor = wscast_load(&slot->cursor);
+
+        if (wake && end - cursor > r->sh->log_size && i != r->slot) {
+
+            if (!r->alive(r->ctx, slot->pid)) {
+                wscast_ring_release(r, i);
+                continue;
+            }
+
+            wscast_slotset_add(wake, i);
+            stalled = wscast_load(&slot->stalled);
+
+            if (stalled == 0) {
+                wscast_store(&slot->stalled, now);
+
+            } else if (now > stalled && now - stalled > WSCAST_RING_STALL) {
+                wscast_store(&slot->state, WSCAST_SLOT_CUT);
+                continue;
+            }
+        }
+
+        if (cursor < floor) {
+            floor = cursor;
+        }
+    }
+
+    return floor;
+}
+
+
+/* Under the lock, beyond the tail: nobody sees it yet.  rec NULL: a pad. */
+
+static void
+wscast_ring_write(wscast_ring_t *r, uint64_t at, const wscast_record_t *rec,
+    uint64_t hash, size_t size)
+{
+    unsigned char       *p;
+    wscast_record_sh_t  *h;
+
+    p = r->log + (at & (r->sh->log_size - 1));
+    h = (wscast_record_sh_t *) (void *) p;
+
+    if (rec == NULL) {
+        /* the end of the log is aligned, but may be shorter than a header */
+        h->size = (uint32_t) size;
+        h->kind = WSCAST_REC_PAD;
+        return;
+    }
+
+    h->size = (uint32_t) size;
+    h->kind = (uint16_t) rec->kind;
+    h->from = (uint16_t) r->slot;
+    h->to = (uint16_t) rec->to;
+    h->channel_len = (uint16_t) rec->channel.len;
+    h->body_len = (uint32_t) rec->body.len;
+    h->hash = hash;
+    h->arg = rec->arg;
+
+    p += sizeof(wscast_record_sh_t);
+
+    if (rec->channel.len) {
+        memcpy(p, rec->channel.data, rec->channel.len);
+        p += rec->channel.len;
+    }
+
+    if (rec->body.len) {
+        memcpy(p, rec->body.data, rec->body.len);
+    }
+}
+
+
+static void
+wscast_ring_notify(wscast_ring_t *r, uint64_t old, uint64_t tail,
+    const wscast_slotset_t *targets, wscast_slotset_t *wake)
+{
+    unsigned           i;
+    uint64_t           cursor;
+    wscast_slot_sh_t  *slot;
+
+    for (i = 0; i < r->sh->high && i < WSCAST_SLOTS; i++) {
+        slot = &r->sh->slots[i];
+
+        if (wscast_load(&slot->state) != WSCAST_SLOT_ACTIVE) {
+            continue;
+        }
+
+        if (!wscast_slotset_has(targets, i)) {
+
+            /*
+             * It does not care: if it has read all, the record is skipped on
+             * its behalf.  If it is still reading, it will come to this one.
+             */
+
+            cursor = old;
+            (void) __atomic_compare_exchange_n(&slot->cursor, &cursor, tail,
+                                               0, __ATOMIC_SEQ_CST,
+                                               __ATOMIC_SEQ_CST);
+            continue;
+        }
+
+        if (i != r->slot
+            && __atomic_exchange_n(&slot->woken, 1, __ATOMIC_SEQ_CST) == 0)
+        {
+            wscast_slotset_add(wake, i);
+        }
+    }
+}
+
+
+void
+wscast_ring_awake(wscast_ring_t *r)
+{
+    wscast_store(&r->sh->slots[r->slot].woken, 0);
+}
+
+
+int
+wscast_ring_behind(const wscast_ring_t *r)
+{
+    wscast_slot_sh_t  *slot;
+
+    slot = &r->sh->slots[r->slot];
+
+    return wscast_load(&slot->state) != WSCAST_SLOT_ACTIVE
+           || wscast_load(&slot->cursor) != wscast_load(&r->sh->tail);
+}
+
+
+wscast_status_t
+wscast_ring_read(wscast_ring_t *r, wscast_record_t *rec,
+    wscast_slotset_t *wake)
+{
+    void                *copy;
+    size_t               len, left;
+    uint64_t             cursor, tail, next;
+    wscast_slot_sh_t    *slot;
+    wscast_record_sh_t   h;
+    const unsigned char *p;
+
+    slot = &r->sh->slots[r->slot];
+
+    memset(wake, 0, sizeof(wscast_slotset_t));
+
+    for ( ;; ) {
+
+        if (wscast_load(&slot->state) != WSCAST_SLOT_ACTIVE) {
+            return wscast_ring_lost(r);
+        }
+
+        cursor = wscast_load(&slot->cursor);
+        tail = wscast_load(&r->sh->tail);
+
+        if (cursor == tail) {
+            wscast_ring_wake_waiters(r, wake);
+            return WSCAST_MORE;
+        }
+
+        p = r->log + (cursor & (r->sh->log_size - 1));
+        left = r->sh->log_size - (cursor & (r->sh->log_size - 1));
+
+        memset(&h, 0, sizeof(wscast_record_sh_t));
+        memcpy(&h, p, left < sizeof(h) ? left : sizeof(h));
+
+        if (h.size < WSCAST_RING_ALIGN || h.size % WSCAST_RING_ALIGN
+            || h.size > left || h.size > tail - cursor)
+        {
+            return wscast_ring_lost(r);
+        }
+
+        next = cursor + h.size;
+
+        if (h.kind == WSCAST_REC_PAD
+            || (h.to == WSCAST_NO_SLOT
+                ? r->counts[h.hash & (r->sh->buckets - 1)] == 0
+                : h.to != r->slot))
+        {
+            /* may fail only if the slot was cut: seen in the next round */
+            wscast_store(&slot->cursor, next);
+            continue;
+        }
+
+        len = (size_t) h.channel_len + h.body_len;
+
+        if (sizeof(wscast_record_sh_t) + len > h.size) {
+            return wscast_ring_lost(r);
+        }
+
+        if (len > r->copy_size) {
+            copy = wscast_realloc(r->copy, len);
+
+            if (copy == NULL) {
+                (void) wscast_ring_lost(r);
+                return WSCAST_NOMEM;
+            }
+
+            r->copy = copy;
+            r->copy_size = len;
+        }
+
+        if (len) {
+            memcpy(r->copy, p + sizeof(wscast_record_sh_t), len);
+        }
+
+        /* who was cut loose meanwhile may have read another's bytes */
+
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+
+        if (wscast_load(&slot->state) != WSCAST_SLOT_ACTIVE) {
+            return wscast_ring_lost(r);
+        }
+
+        if (wscast_load(&slot->stalled)) {
+            wscast_store(&slot->stalled, 0);
+        }
+
+        wscast_store(&slot->cursor, next);
+
+        rec->kind = h.kind;
+        rec->from = h.from;
+        rec->to = h.to;
+        rec->arg = h.arg;
+        rec->channel = wscast_str(r->copy, h.channel_len);
+        rec->body = wscast_str(r->copy + h.channel_len, h.body_len);
+
+        return WSCAST_OK;
+    }
+}
+
+
+/* The own slot starts anew at the tail. */
+
+static wscast_status_t
+wscast_ring_lost(wscast_ring_t *r)
+{
+    wscast_slot_sh_t  *slot;
+
+    slot = &r->sh->slots[r->slot];
+
+    r->lock(r->ctx);
+
+    wscast_store(&slot->cursor, wscast_load(&r->sh->tail));
+    wscast_store(&slot->stalled, 0);
+    wscast_store(&slot->state, WSCAST_SLOT_ACTIVE);
+
+    r->unlock(r->ctx);
+
+    return WSCAST_ERROR;
+}
+
+
+static void
+wscast_ring_wake_waiters(wscast_ring_t *r, wscast_slotset_t *wake)
+{
+    unsigned  i;
+
+    if (wscast_load(&r->sh->waiters) == 0) {
+        return;
+    }
+
+    wscast_store(&r->sh->waiters, 0);
+
+    for (i = 0; i < r->sh->high && i < WSCAST_SLOTS; i++) {
+        if (__atomic_exchange_n(&r->sh->slots[i].waiting, 0,
+                                __ATOMIC_SEQ_CST))
+        {
+            wscast_slotset_add(wake, i);
+        }
+    }
+}
+
+
+static uint64_t *
+wscast_ring_bucket(const wscast_ring_t *r, uint64_t hash)
+{
+    return r->interest + (hash & (r->sh->buckets - 1)) * WSCAST_SLOT_WORDS;
+}
+
+
+void
+wscast_ring_listen(wscast_ring_t *r, wscast_str_t channel)
+{
+    uint64_t  hash;
+
+    hash = wscast_hash(r->sh->seed, channel);
+
+    if (r->counts[hash & (r->sh->buckets - 1)]++ == 0) {
+        __atomic_or_fetch(wscast_ring_bucket(r, hash) + r->slot / 64,
+                          (uint64_t) 1 << (r->slot % 64), __ATOMIC_SEQ_CST);
+    }
+}
+
+
+void
+wscast_ring_unlisten(wscast_ring_t *r, wscast_str_t channel)
+{
+    uint64_t  hash;
+
+    hash = wscast_hash(r->sh->seed, channel);
+
+    if (--r->counts[hash & (r->sh->buckets - 1)] == 0) {
+        __atomic_and_fetch(wscast_ring_bucket(r, hash) + r->slot / 64,
+                           ~((uint64_t) 1 << (r->slot % 64)),
+                           __ATOMIC_SEQ_CST);
+    }
+}
+
+
+int
+wscast_ring_lead(wscast_ring_t *r, wscast_slotset_t *wake)
+{
+    uint64_t  leader;
+
+    memset(wake, 0, sizeof(wscast_slotset_t));
+
+    leader = wscast_load(&r->sh->leader);
+
+    if (leader) {
+        return leader == r->slot + 1;
+    }
+
+    r->lock(r->ctx);
+
+    if (wscast_load(&r->sh->leader) == 0) {
+        wscast_store(&r->sh->leader, r->slot + 1);
+        __atomic_add_fetch(&r->sh->leader_epoch, 1, __ATOMIC_SEQ_CST);
+        wscast_ring_wake_all(r, wake);
+    }
+
+    leader = wscast_load(&r->sh->leader);
+
+    r->unlock(r->ctx);
+
+    return leader == r->slot + 1;
+}
+
+
+void
+wscast_ring_resign(wscast_ring_t *r, wscast_slotset_t *wake)
+{
+    memset(wake, 0, sizeof(wscast_slotset_t));
+
+    r->lock(r->ctx);
+
+    if (wscast_load(&r->sh->leader) == r->slot + 1) {
+        wscast_store(&r->sh->redis_up, 0);
+        wscast_store(&r->sh->leader, 0);
+        __atomic_add_fetch(&r->sh->leader_epoch, 1, __ATOMIC_SEQ_CST);
+        wscast_ring_wake_all(r, wake);
+    }
+
+    r->unlock(r->ctx);
+}
+
+
+static void
+wscast_ring_wake_all(wscast_ring_t *r, wscast_slotset_t *wake)
+{
+    unsigned  i;
+
+    for (i = 0; i < r->sh->high && i < WSCAST_SLOTS; i++) {
+        if (i != r->slot
+            && wscast_load(&r->sh->slots[i].state) != WSCAST_SLOT_FREE)
+        {
+            wscast_slotset_add(wake, i);
+        }
+    }
+}
+
+
+void
+wscast_ring_counters(const wscast_ring_t *r, uint64_t sum[WSCAST_COUNTERS])
+{
+    unsigned  i, n;
+
+    static const unsigned char  gauge[WSCAST_COUNTERS] = {
+#define COUNTER  0
+#define GAUGE    1
+#define X(name, type, label, help)  [WSCAST_COUNT_##name] = type,
+        WSCAST_COUNTER_TABLE(X)
+#undef X
+#undef COUNTER
+#undef GAUGE
+    };
+
+    for (n = 0; n < WSCAST_COUNTERS; n++) {
+        sum[n] = gauge[n] ? 0 : wscast_load(&r->sh->retired[n]);
+    }
+
+    for (i = 0; i < r->sh->high && i < WSCAST_SLOTS; i++) {
+        if (wscast_load(&r->sh->slots[i].state) == WSCAST_SLOT_FREE) {
+            continue;
+        }
+
+        for (n = 0; n < WSCAST_COUNTERS; n++) {
+            sum[n] += wscast_load(&r->sh->slots[i].counters[n]);
+        }
+    }
+}
+
+
+unsigned
+wscast_ring_workers(const wscast_ring_t *r)
+{
+    unsigned  i, n;
+
+    n = 0;
+
+    for (i = 0; i < r->sh->high && i < WSCAST_SLOTS; i++) {
+        n += wscast_load(&r->sh->slots[i].state) != WSCAST_SLOT_FREE;
+    }
+
+    return n;
+}
