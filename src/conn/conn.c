@@ -1,0 +1,753 @@
+#include "conn.h"
+#include "../session/prepare.h"
+
+
+#define NGX_WSCAST_CONN_MAGIC  0x77736363       /* "wscc" */
+
+
+static void ngx_wscast_conn_free(ngx_wscast_conn_t *conn);
+static void ngx_wscast_conn_count(ngx_wscast_conn_t *conn);
+static void ngx_wscast_conn_read_handler(ngx_event_t *rev);
+static void ngx_wscast_conn_write_handler(ngx_event_t *wev);
+static void ngx_wscast_conn_flush_handler(ngx_event_t *ev);
+static void ngx_wscast_conn_read(ngx_wscast_conn_t *conn);
+static ngx_int_t ngx_wscast_conn_fill(ngx_wscast_conn_t *conn, u_char **pos,
+    u_char **last);
+static ngx_int_t ngx_wscast_conn_parse(ngx_wscast_conn_t *conn, u_char **pos,
+    u_char *last, ngx_uint_t *budget);
+static wscast_status_t ngx_wscast_conn_message(ngx_wscast_conn_t *conn,
+    wscast_message_t *m);
+static void ngx_wscast_conn_keep(ngx_wscast_conn_t *conn, u_char *pos,
+    u_char *last);
+static void ngx_wscast_conn_proceed(ngx_wscast_conn_t *conn);
+static void ngx_wscast_conn_begin_close(ngx_wscast_conn_t *conn);
+static void ngx_wscast_conn_close(ngx_wscast_conn_t *conn);
+static void ngx_wscast_conn_session_send(void *ctx, wscast_prepared_t *p);
+static void ngx_wscast_conn_session_finalize(void *ctx,
+    wscast_status_t reason);
+static void ngx_wscast_conn_session_resume(void *ctx);
+
+
+static const wscast_session_handler_t  ngx_wscast_conn_session_handler = {
+    ngx_wscast_conn_session_send,
+    ngx_wscast_conn_session_finalize,
+    ngx_wscast_conn_session_resume
+};
+
+
+ngx_int_t
+ngx_wscast_conns_init(ngx_wscast_conns_t *conns, uint64_t *counters,
+    ngx_log_t *log)
+{
+    ngx_memzero(conns, sizeof(ngx_wscast_conns_t));
+
+    ngx_queue_init(&conns->queue);
+    ngx_queue_init(&conns->dirty);
+
+    conns->counters = counters;
+
+    conns->flush.handler = ngx_wscast_conn_flush_handler;
+    conns->flush.data = conns;
+    conns->flush.log = log;
+
+    conns->drain.data = conns;
+    conns->drain.log = log;
+
+    conns->buffer = ngx_alloc(NGX_WSCAST_READ_BUFFER, log);
+
+    return conns->buffer ? NGX_OK : NGX_ERROR;
+}
+
+
+void
+ngx_wscast_conns_done(ngx_wscast_conns_t *conns)
+{
+    ngx_queue_t        *q;
+    ngx_wscast_conn_t  *conn;
+
+    while (!ngx_queue_empty(&conns->queue)) {
+        q = ngx_queue_head(&conns->queue);
+        conn = ngx_queue_data(q, ngx_wscast_conn_t, queue);
+
+        if (conn->reason == WSCAST_OK) {
+            conn->reason = WSCAST_CLOSE_MOVE;
+        }
+
+        ngx_wscast_conn_close(conn);
+    }
+
+    if (conns->flush.posted) {
+        ngx_delete_posted_event(&conns->flush);
+    }
+
+    if (conns->drain.timer_set) {
+        ngx_del_timer(&conns->drain);
+    }
+
+    ngx_free(conns->buffer);
+    conns->buffer = NULL;
+}
+
+
+void
+ngx_wscast_conns_finalize(ngx_wscast_conns_t *conns, wscast_status_t reason)
+{
+    ngx_queue_t  *q;
+
+    for (q = ngx_queue_head(&conns->queue);
+         q != ngx_queue_sentinel(&conns->queue);
+         q = ngx_queue_next(q))
+    {
+        ngx_wscast_conn_finalize(ngx_queue_data(q, ngx_wscast_conn_t, queue),
+                                 reason);
+    }
+}
+
+
+ngx_wscast_conn_t *
+ngx_wscast_conn_create(ngx_wscast_conns_t *conns, ngx_connection_t *c,
+    const ngx_wscast_conn_conf_t *conf, const wscast_engine_t *engine,
+    const wscast_session_params_t *params, const u_char *input, size_t len,
+    ngx_wscast_conn_end_pt end, void *data)
+{
+    ngx_wscast_conn_t  *conn;
+
+    conn = wscast_zalloc(sizeof(ngx_wscast_conn_t));
+    if (conn == NULL) {
+        return NULL;
+    }
+
+    if (len) {
+        conn->input = wscast_alloc(len);
+
+        if (conn->input == NULL) {
+            wscast_free(conn);
+            return NULL;
+        }
+
+        ngx_memcpy(conn->input, input, len);
+        conn->input_len = (uint32_t) len;
+    }
+
+    conn->magic = NGX_WSCAST_CONN_MAGIC;
+    conn->connection = c;
+    conn->conns = conns;
+    conn->conf = conf;
+    conn->end = end;
+    conn->end_data = data;
+    conn->heard = ngx_current_msec;
+
+    ngx_queue_init(&conn->dirty);
+    ngx_queue_insert_tail(&conns->queue, &conn->queue);
+    conns->count++;
+
+    wscast_assembler_init(&conn->assembler, conf->message_size);
+
+    c->data = conn;
+    c->read->handler = ngx_wscast_conn_read_handler;
+    c->write->handler = ngx_wscast_conn_write_handler;
+    c->read->cancelable = 1;
+    c->write->cancelable = 1;
+    c->log->action = "serving a websocket";
+
+    conns->counters[WSCAST_COUNT_CONNECTIONS]++;
+    conns->counters[WSCAST_COUNT_ACCEPTED]++;
+
+    if (conns->draining) {
+        conn->move_at = ngx_current_msec + ngx_random() % (conf->drain + 1);
+    }
+
+    if (wscast_session_open(&conn->session, &conf->session, engine,
+                            &ngx_wscast_conn_session_handler, conn, params)
+        != WSCAST_OK)
+    {
+        ngx_wscast_conn_finalize(conn, WSCAST_CLOSE_NO_MEMORY);
+    }
+
+    if (conf->ping_interval) {
+        ngx_add_timer(c->read, conf->ping_interval);
+    }
+
+    ngx_post_event(c->read, &ngx_posted_events);
+
+    return conn;
+}
+
+
+static void
+ngx_wscast_conn_count(ngx_wscast_conn_t *conn)
+{
+    conn->conns->counters[WSCAST_COUNT_SUBSCRIPTIONS] =
+                             conn->session.engine->fanout->subscriptions;
+}
+
+
+/* Reading */
+
+
+static void
+ngx_wscast_conn_read_handler(ngx_event_t *rev)
+{
+    ngx_connection_t   *c;
+    ngx_wscast_conn_t  *conn;
+
+    c = rev->data;
+    conn = c->data;
+
+    if (rev->timedout) {
+        rev->timedout = 0;
+        ngx_wscast_conn_heartbeat(conn);
+
+    } else {
+        ngx_wscast_conn_read(conn);
+        ngx_wscast_conn_count(conn);
+    }
+
+    ngx_wscast_conn_proceed(conn);
+}
+
+
+static void
+ngx_wscast_conn_read(ngx_wscast_conn_t *conn)
+{
+    u_char      *pos, *last, *input;
+    ngx_int_t    rc;
+    ngx_uint_t   turns, budget;
+
+    budget = NGX_WSCAST_READ_MESSAGES;
+
+    for (turns = 0; turns < NGX_WSCAST_READ_TURNS; turns++) {
+
+        if (conn->failed
+            || (conn->state == NGX_WSCAST_CONN_OPEN
+                && (conn->reason != WSCAST_OK
+                    || wscast_session_blocked(&conn->session))))
+        {
+            return;
+        }
+
+        input = conn->input;
+        conn->input = NULL;
+
+        if (input) {
+            pos = input + conn->input_pos;
+            last = input + conn->input_len;
+            conn->input_pos = 0;
+            conn->input_len = 0;
+
+        } else if (ngx_wscast_conn_fill(conn, &pos, &last) != NGX_OK) {
+            return;
+        }
+
+        rc = ngx_wscast_conn_parse(conn, &pos, last, &budget);
+
+        if (pos < last) {
+            ngx_wscast_conn_keep(conn, pos, last);
+        }
+
+        wscast_free(input);
+
+        if (rc != NGX_OK) {
+            break;
+        }
+    }
+
+    /* more may be there, but others have their turn first */
+
+    ngx_post_event(conn->connection->read, &ngx_posted_next_events);
+}
+
+
+/* NGX_OK: there are bytes; NGX_DECLINED: nothing (more) to read now. */
+
+static ngx_int_t
+ngx_wscast_conn_fill(ngx_wscast_conn_t *conn, u_char **pos, u_char **last)
+{
+    ssize_t            n;
+    ngx_connection_t  *c;
+
+    c = conn->connection;
+
+    if (!c->read->ready) {
+        return NGX_DECLINED;
+    }
+
+    n = c->recv(c, conn->conns->buffer, NGX_WSCAST_READ_BUFFER);
+
+    if (n == NGX_AGAIN) {
+        return NGX_DECLINED;
+    }
+
+    if (n == 0 || n == NGX_ERROR) {
+        conn->failed = 1;
+        ngx_wscast_conn_finalize(conn, WSCAST_CLOSE_GONE);
+        return NGX_DECLINED;
+    }
+
+    conn->heard = ngx_current_msec;
+    conn->pinged = 0;
+    conn->conns->counters[WSCAST_COUNT_BYTES_IN] += n;
+
+    *pos = conn->conns->buffer;
+    *last = *pos + n;
+
+    return NGX_OK;
+}
+
+
+/* NGX_OK: all is parsed; NGX_AGAIN: not all, for now. */
+
+static ngx_int_t
+ngx_wscast_conn_parse(ngx_wscast_conn_t *conn, u_char **pos, u_char *last,
+    ngx_uint_t *budget)
+{
+    wscast_status_t   rc;
+    wscast_message_t  m;
+
+    for ( ;; ) {
+
+        if (conn->deaf || conn->peer_closed) {
+            *pos = last;
+            return NGX_OK;
+        }
+
+        if (conn->state == NGX_WSCAST_CONN_OPEN) {
+
+            if (conn->reason != WSCAST_OK) {
+                return NGX_OK;
+            }
+
+            if (wscast_session_blocked(&conn->session)) {
+                return NGX_OK;
+            }
+        }
+
+        if (*budget == 0) {
+            return NGX_AGAIN;
+        }
+
+        rc = wscast_message_next(&conn->assembler, pos, last, &m);
+
+        if (rc == WSCAST_MORE) {
+            return NGX_OK;
+        }
+
+        if (rc == WSCAST_OK) {
+            (*budget)--;
+            rc = ngx_wscast_conn_message(conn, &m);
+
+        } else {
+            /* what follows a broken frame cannot be understood */
+            conn->deaf = 1;
+        }
+
+        if (rc != WSCAST_OK) {
+            ngx_wscast_conn_finalize(conn, rc == WSCAST_NOMEM
+                                           ? WSCAST_CLOSE_NO_MEMORY : rc);
+        }
+    }
+}
+
+
+static wscast_status_t
+ngx_wscast_conn_message(ngx_wscast_conn_t *conn, wscast_message_t *m)
+{
+    wscast_prepared_t  *pong;
+
+    switch (m->opcode) {
+
+    case WSCAST_OP_PING:
+
+        if (conn->state != NGX_WSCAST_CONN_OPEN) {
+            return WSCAST_OK;
+        }
+
+        pong = wscast_prepare_frame(WSCAST_OP_PONG, m->data, m->len);
+
+        if (pong == NULL) {
+            return WSCAST_NOMEM;
+        }
+
+        (void) ngx_wscast_conn_send(conn, pong);
+        wscast_prepared_release(pong);
+
+        return WSCAST_OK;
+
+    case WSCAST_OP_PONG:
+        return WSCAST_OK;
+
+    case WSCAST_OP_CLOSE:
+        conn->peer_closed = 1;
+        conn->peer_code = m->code;
+
+        return WSCAST_CLOSE_CLOSED;
+
+    default:
+
+        if (conn->state != NGX_WSCAST_CONN_OPEN) {
+            return WSCAST_OK;
+        }
+
+        conn->conns->counters[WSCAST_COUNT_MSG_IN]++;
+
+        return wscast_session_message(&conn->session, m->opcode, m->data,
+                                      m->len);
+    }
+}
+
+
+static void
+ngx_wscast_conn_keep(ngx_wscast_conn_t *conn, u_char *pos, u_char *last)
+{
+    conn->input = wscast_alloc(last - pos);
+
+    if (conn->input == NULL) {
+        conn->deaf = 1;
+        ngx_wscast_conn_finalize(conn, WSCAST_CLOSE_NO_MEMORY);
+        return;
+    }
+
+    ngx_memcpy(conn->input, pos, last - pos);
+    conn->input_pos = 0;
+    conn->input_len = (uint32_t) (last - pos);
+}
+
+
+/* Writing */
+
+
+ngx_int_t
+ngx_wscast_conn_send(ngx_wscast_conn_t *conn, wscast_prepared_t *p)
+{
+    size_t  limit;
+
+    if (conn->reason != WSCAST_OK) {
+        return NGX_DECLINED;
+    }
+
+    limit = conn->conf->send_buffer;
+
+    if (conn->out.bytes && conn->out.bytes + p->len > limit) {
+
+        /* it only waits for this turn's end: not the client's fault */
+
+        if (ngx_wscast_conn_write(conn) == NGX_ERROR) {
+            conn->failed = 1;
+            ngx_wscast_conn_finalize(conn, WSCAST_CLOSE_GONE);
+            return NGX_DECLINED;
+        }
+
+        if (conn->out.bytes && conn->out.bytes + p->len > limit) {
+
+            if (conn->conf->send_drop) {
+                conn->conns->counters[WSCAST_COUNT_DROPPED]++;
+                return NGX_DECLINED;
+            }
+
+            ngx_wscast_conn_finalize(conn, WSCAST_CLOSE_SLOW);
+            return NGX_DECLINED;
+        }
+    }
+
+    if (ngx_wscast_outq_push(&conn->out, p) != NGX_OK) {
+        ngx_wscast_conn_finalize(conn, WSCAST_CLOSE_NO_MEMORY);
+        return NGX_DECLINED;
+    }
+
+    conn->conns->counters[WSCAST_COUNT_QUEUED] += p->len;
+
+    ngx_wscast_conn_post(conn);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_wscast_conn_write_handler(ngx_event_t *wev)
+{
+    ngx_connection_t   *c;
+    ngx_wscast_conn_t  *conn;
+
+    c = wev->data;
+    conn = c->data;
+
+    if (wev->timedout) {
+        wev->timedout = 0;
+
+        /* closing takes too long; after the close frame that is no news */
+
+        conn->failed = 1;
+        ngx_wscast_conn_close(conn);
+        return;
+    }
+
+    ngx_wscast_conn_proceed(conn);
+}
+
+
+static void
+ngx_wscast_conn_flush_handler(ngx_event_t *ev)
+{
+    ngx_queue_t         *q;
+    ngx_wscast_conn_t   *conn;
+    ngx_wscast_conns_t  *conns;
+
+    conns = ev->data;
+
+    while (!ngx_queue_empty(&conns->dirty)) {
+        q = ngx_queue_head(&conns->dirty);
+        conn = ngx_queue_data(q, ngx_wscast_conn_t, dirty);
+
+        ngx_wscast_conn_proceed(conn);
+    }
+}
+
+
+void
+ngx_wscast_conn_post(ngx_wscast_conn_t *conn)
+{
+    if (ngx_queue_empty(&conn->dirty)) {
+        ngx_queue_insert_tail(&conn->conns->dirty, &conn->dirty);
+        ngx_post_event(&conn->conns->flush, &ngx_posted_events);
+    }
+}
+
+
+/*
+ * Runs until nothing more can progress, then sets interest and timers from
+ * the state.  May free the connection.
+ */
+
+static void
+ngx_wscast_conn_proceed(ngx_wscast_conn_t *conn)
+{
+    ngx_int_t          rc;
+    ngx_connection_t  *c;
+
+    c = conn->connection;
+
+    ngx_queue_remove(&conn->dirty);
+    ngx_queue_init(&conn->dirty);
+
+    if (conn->reason != WSCAST_OK && conn->state == NGX_WSCAST_CONN_OPEN) {
+        ngx_wscast_conn_begin_close(conn);
+    }
+
+    if (conn->failed) {
+        ngx_wscast_conn_close(conn);
+        return;
+    }
+
+    rc = ngx_wscast_conn_write(conn);
+
+    if (rc == NGX_ERROR) {
+
+        if (conn->reason == WSCAST_OK) {
+            conn->reason = WSCAST_CLOSE_GONE;
+        }
+
+        ngx_wscast_conn_close(conn);
+        return;
+    }
+
+    if (rc == NGX_OK && conn->state == NGX_WSCAST_CONN_FLUSH) {
+        conn->state = NGX_WSCAST_CONN_CLOSE;
+    }
+
+    if (conn->state == NGX_WSCAST_CONN_CLOSE
+        && (conn->peer_closed || conn->deaf))
+    {
+        /*
+         * Closing with unread input would reset the connection, and the close
+         * frame might never be seen: so end our side and read the other out.
+         */
+
+        if (c->ssl || ngx_shutdown_socket(c->fd, NGX_WRITE_SHUTDOWN) == -1) {
+            ngx_wscast_conn_close(conn);
+            return;
+        }
+
+        conn->state = NGX_WSCAST_CONN_LINGER;
+        ngx_add_timer(c->write, NGX_WSCAST_LINGER_TIME);
+    }
+
+    if (ngx_handle_write_event(c->write, 0) != NGX_OK
+        || ngx_handle_read_event(c->read, 0) != NGX_OK)
+    {
+        ngx_wscast_conn_close(conn);
+        return;
+    }
+
+    if ((c->read->ready || conn->input) && !c->read->posted
+        && conn->state != NGX_WSCAST_CONN_OPEN)
+    {
+        /* whatever was held back is read now, to find the close frame */
+        ngx_post_event(c->read, &ngx_posted_next_events);
+    }
+}
+
+
+static void
+ngx_wscast_conn_begin_close(ngx_wscast_conn_t *conn)
+{
+    unsigned               code;
+    const char            *text;
+    wscast_prepared_t     *p;
+    const wscast_close_t  *row;
+
+    row = wscast_close_row(conn->reason);
+
+    code = row->code;
+    text = row->text;
+
+    if (code == 0 || conn->failed) {
+        conn->failed = 1;
+        return;
+    }
+
+    if (code == 1) {
+        code = conn->peer_code;
+        text = NULL;
+    }
+
+    if (conn->reason == WSCAST_CLOSE_SLOW) {
+        conn->conns->counters[WSCAST_COUNT_QUEUED] -= conn->out.bytes;
+        ngx_wscast_outq_truncate(&conn->out);
+        conn->conns->counters[WSCAST_COUNT_QUEUED] += conn->out.bytes;
+    }
+
+    p = wscast_prepare_close(code, text);
+
+    if (p == NULL || ngx_wscast_outq_push(&conn->out, p) != NGX_OK) {
+        wscast_prepared_release(p);
+        conn->failed = 1;
+        return;
+    }
+
+    conn->conns->counters[WSCAST_COUNT_QUEUED] += p->len;
+    wscast_prepared_release(p);
+
+    conn->state = NGX_WSCAST_CONN_FLUSH;
+
+    if (conn->connection->read->timer_set) {
+        ngx_del_timer(conn->connection->read);
+    }
+
+    ngx_add_timer(conn->connection->write, NGX_WSCAST_CLOSE_TIME);
+}
+
+
+void
+ngx_wscast_conn_finalize(ngx_wscast_conn_t *conn, wscast_status_t reason)
+{
+    if (conn->reason == WSCAST_OK) {
+        conn->reason = reason;
+    }
+
+    ngx_wscast_conn_post(conn);
+}
+
+
+void
+ngx_wscast_conn_shutdown(ngx_wscast_conn_t *conn)
+{
+    if (conn->reason == WSCAST_OK) {
+        wscast_session_disconnect(&conn->session);
+        ngx_wscast_conn_finalize(conn, WSCAST_CLOSE_MOVE);
+    }
+}
+
+
+/* Frees.  Only at the top of an event handler, as its last act. */
+
+static void
+ngx_wscast_conn_close(ngx_wscast_conn_t *conn)
+{
+    ngx_connection_t        *c;
+    ngx_wscast_conns_t      *conns;
+    const wscast_close_t    *row;
+    ngx_wscast_conn_end_pt   end;
+    void                    *data;
+
+    c = conn->connection;
+    conns = conn->conns;
+    end = conn->end;
+    data = conn->end_data;
+    row = wscast_close_row(conn->reason);
+
+    ngx_log_error((row->ours ? NGX_LOG_ERR : NGX_LOG_INFO), c->log, 0,
+                  "wscast: %s", row->text);
+
+    conns->counters[WSCAST_COUNT_CLOSES + conn->reason]++;
+    conns->counters[WSCAST_COUNT_CONNECTIONS]--;
+    conns->counters[WSCAST_COUNT_QUEUED] -= conn->out.bytes
+                                            + conn->tls_len - conn->tls_pos;
+    conns->count--;
+
+    if (c->read->timer_set) {
+        ngx_del_timer(c->read);
+    }
+
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
+    }
+
+    if (c->read->posted) {
+        ngx_delete_posted_event(c->read);
+    }
+
+    ngx_queue_remove(&conn->queue);
+    ngx_queue_remove(&conn->dirty);
+
+    wscast_session_close(&conn->session);
+    ngx_wscast_conn_count(conn);
+    ngx_wscast_conn_free(conn);
+
+    end(data, c);
+}
+
+
+static void
+ngx_wscast_conn_free(ngx_wscast_conn_t *conn)
+{
+    wscast_assembler_done(&conn->assembler);
+    ngx_wscast_outq_done(&conn->out);
+    wscast_free(conn->input);
+    wscast_free(conn->tls);
+
+    conn->magic = 0;
+    wscast_free(conn);
+}
+
+
+/* What the session asks for */
+
+
+static void
+ngx_wscast_conn_session_send(void *ctx, wscast_prepared_t *p)
+{
+    ngx_wscast_conn_t  *conn;
+
+    conn = ctx;
+
+    if (ngx_wscast_conn_send(conn, p) == NGX_OK) {
+        conn->conns->counters[WSCAST_COUNT_MSG_OUT]++;
+    }
+}
+
+
+static void
+ngx_wscast_conn_session_finalize(void *ctx, wscast_status_t reason)
+{
+    ngx_wscast_conn_finalize(ctx, reason);
+}
+
+
+static void
+ngx_wscast_conn_session_resume(void *ctx)
+{
+    ngx_wscast_conn_t  *conn;
+
+    conn = ctx;
+    ngx_post_event(conn->connection->read, &ngx_posted_events);
+}
