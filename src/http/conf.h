@@ -1,0 +1,148 @@
+/*
+ * conf.h: what nginx.conf says, checked and ready to use.
+ *
+ * Audience: the http room.
+ */
+
+#ifndef NGX_HTTP_WSCAST_CONF_H
+#define NGX_HTTP_WSCAST_CONF_H
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "../worker/worker.h"
+
+
+/* A hub as http knows it: it may be named before it is defined. */
+
+typedef struct {
+    ngx_wscast_hub_conf_t        conf;
+    ngx_uint_t                   defined;       /* unsigned defined:1; */
+    u_char                      *file;          /* where it was first named */
+    ngx_uint_t                   line;
+} ngx_http_wscast_hub_t;
+
+
+/*
+ * Where the directives of the blocks are known.  nginx has no such contexts of
+ * its own to offer, so they are bits that it leaves alone: main's, which no
+ * module of http uses and which "include" knows, and a free one.
+ */
+
+#define NGX_HTTP_WSCAST_HUB_CONF   NGX_MAIN_CONF
+#define NGX_HTTP_WSCAST_RULE_CONF  0x00200000
+
+
+/* The directives of the blocks; offset of their commands. */
+
+typedef enum {
+    NGX_HTTP_WSCAST_HUB_ZONE = 0,
+    NGX_HTTP_WSCAST_HUB_REDIS,
+    NGX_HTTP_WSCAST_HUB_PREFIX,
+    NGX_HTTP_WSCAST_HUB_PASSWORD_FILE,
+    NGX_HTTP_WSCAST_HUB_TIMEOUT,
+    NGX_HTTP_WSCAST_HUB_RECONNECT,
+    NGX_HTTP_WSCAST_HUB_LENGTH,
+    NGX_HTTP_WSCAST_HUB_CHANNEL,
+    NGX_HTTP_WSCAST_RULE_ECHO
+} ngx_http_wscast_block_e;
+
+
+/* A wscast_hub { } that is being read. */
+
+typedef struct {
+    ngx_http_wscast_hub_t       *hub;
+    ngx_str_t                    password_file;
+    wscast_rule_t               *rule;          /* inside channel { } */
+    ngx_uint_t                   seen;          /* bits of the above */
+} ngx_http_wscast_block_t;
+
+
+typedef struct {
+    ngx_array_t                  hubs;          /* ngx_http_wscast_hub_t * */
+    ngx_wscast_hub_conf_t      **confs;         /* the same, for the worker */
+    ngx_http_wscast_block_t     *block;         /* NULL: not inside one */
+} ngx_http_wscast_main_conf_t;
+
+
+/* One pattern of a wscast_allow. */
+
+typedef struct {
+    unsigned                     ops;           /* WSCAST_MAY_* */
+    ngx_uint_t                   wild;          /* WSCAST_WILDs of its own */
+    ngx_http_complex_value_t     pattern;
+} ngx_http_wscast_allow_t;
+
+
+typedef struct {
+    ngx_http_wscast_hub_t       *hub;           /* of wscast; or NULL */
+    ngx_http_wscast_hub_t       *api;           /* of wscast_api; or NULL */
+    ngx_wscast_conn_conf_t       conn;
+
+    ngx_array_t                 *channels;      /* ngx_http_complex_value_t */
+    ngx_array_t                 *allow;         /* ngx_http_wscast_allow_t */
+    ngx_array_t                 *origins;       /* wscast_str_t, compiled */
+    ngx_flag_t                   any_origin;
+    wscast_grants_t             *grants;        /* if no pattern has variables */
+    ngx_http_complex_value_t    *user;
+    ngx_http_complex_value_t    *welcome;
+
+    ngx_flag_t                   heartbeat;
+    ngx_str_t                    heartbeat_in;
+    ngx_str_t                    heartbeat_out;
+    ngx_uint_t                   subscriptions;
+    ngx_uint_t                   hold;          /* ngx_http_wscast_request_e */
+} ngx_http_wscast_loc_conf_t;
+
+
+#define NGX_HTTP_WSCAST_RELEASE  0
+#define NGX_HTTP_WSCAST_HOLD     1
+
+
+extern ngx_module_t  ngx_http_wscast_module;
+
+
+/* conf.c */
+void *ngx_http_wscast_create_main_conf(ngx_conf_t *cf);
+char *ngx_http_wscast_init_main_conf(ngx_conf_t *cf, void *conf);
+void *ngx_http_wscast_create_loc_conf(ngx_conf_t *cf);
+char *ngx_http_wscast_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+ngx_http_wscast_hub_t *ngx_http_wscast_hub_get(ngx_conf_t *cf,
+    ngx_str_t *name);
+
+char *ngx_http_wscast_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_wscast_set_channel(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_wscast_set_allow(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_wscast_set_origin(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_wscast_set_heartbeat(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_wscast_set_ping(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_wscast_set_send_buffer(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_wscast_set_api(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_wscast_set_status(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* hub.c */
+char *ngx_http_wscast_hub_block(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_wscast_block_set(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_wscast_hub_zone(ngx_conf_t *cf,
+    ngx_http_wscast_hub_t *hub);
+
+/* the content handlers */
+ngx_int_t ngx_http_wscast_upgrade_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_wscast_api_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_wscast_status_handler(ngx_http_request_t *r);
+
+
+#endif /* NGX_HTTP_WSCAST_CONF_H */

@@ -1,0 +1,757 @@
+#include "conf.h"
+#include "reply.h"
+#include "../wire/accept.h"
+
+
+#define NGX_HTTP_WSCAST_USER_MAX  1024      /* bytes */
+#define NGX_HTTP_WSCAST_GRANTS    64        /* kept on the stack */
+
+
+/* A handshake that is done, on its way from nginx's request to conn. */
+
+typedef struct {
+    ngx_http_request_t          *request;
+    ngx_http_wscast_loc_conf_t  *conf;
+    ngx_event_t                  start;
+    wscast_session_params_t      params;
+    wscast_accept_t              accept;
+} ngx_http_wscast_upgrade_t;
+
+
+static ngx_int_t ngx_http_wscast_accept(ngx_http_request_t *r,
+    ngx_http_wscast_upgrade_t *u);
+static ngx_int_t ngx_http_wscast_join_headers(ngx_http_request_t *r,
+    const char *name, wscast_str_t *value, unsigned *n);
+static ngx_int_t ngx_http_wscast_refuse(ngx_http_request_t *r,
+    ngx_http_wscast_upgrade_t *u, ngx_uint_t status, const char *reason);
+static ngx_int_t ngx_http_wscast_origin(ngx_http_request_t *r,
+    ngx_http_wscast_loc_conf_t *wlcf);
+static ngx_int_t ngx_http_wscast_same_host(ngx_http_request_t *r,
+    ngx_str_t *origin);
+static const char *ngx_http_wscast_evaluate(ngx_http_request_t *r,
+    ngx_http_wscast_upgrade_t *u);
+static ngx_int_t ngx_http_wscast_channels(ngx_http_request_t *r,
+    ngx_http_wscast_upgrade_t *u);
+static ngx_int_t ngx_http_wscast_grants(ngx_http_request_t *r,
+    ngx_http_wscast_upgrade_t *u);
+static ngx_int_t ngx_http_wscast_switch(ngx_http_request_t *r,
+    ngx_http_wscast_upgrade_t *u);
+static void ngx_http_wscast_write_handler(ngx_http_request_t *r);
+static void ngx_http_wscast_start_handler(ngx_event_t *ev);
+static void ngx_http_wscast_release(ngx_http_request_t *r);
+static void ngx_http_wscast_end_released(void *data, ngx_connection_t *c);
+static void ngx_http_wscast_end_held(void *data, ngx_connection_t *c);
+static void ngx_http_wscast_cleanup(void *data);
+
+
+ngx_int_t
+ngx_http_wscast_upgrade_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                    rc;
+    const char                  *reason;
+    ngx_http_cleanup_t          *cln;
+    ngx_http_wscast_upgrade_t   *u;
+    ngx_http_wscast_loc_conf_t  *wlcf;
+
+    wlcf = ngx_http_get_module_loc_conf(r, ngx_http_wscast_module);
+
+    if (r != r->main) {
+        return NGX_HTTP_NOT_FOUND;          /* a subrequest has no socket */
+    }
+
+    u = ngx_pcalloc(r->pool, sizeof(ngx_http_wscast_upgrade_t));
+    cln = u ? ngx_http_cleanup_add(r, 0) : NULL;
+
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    u->request = r;
+    u->conf = wlcf;
+    cln->handler = ngx_http_wscast_cleanup;
+    cln->data = u;
+
+    rc = ngx_http_wscast_accept(r, u);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (u->accept.status != 101) {
+        return ngx_http_wscast_refuse(r, u, u->accept.status,
+                                      u->accept.reason);
+    }
+
+    if (ngx_http_wscast_origin(r, wlcf) != NGX_OK) {
+        return ngx_http_wscast_refuse(r, u, NGX_HTTP_FORBIDDEN,
+                                      "origin is not allowed");
+    }
+
+    if (wlcf->hub->conf.hub == NULL
+        || !ngx_wscast_hub_ready(wlcf->hub->conf.hub))
+    {
+        return ngx_http_wscast_refuse(r, u, NGX_HTTP_SERVICE_UNAVAILABLE,
+                                      "hub is not ready");
+    }
+
+    reason = ngx_http_wscast_evaluate(r, u);
+
+    if (reason) {
+        return ngx_http_wscast_refuse(r, u, NGX_HTTP_BAD_REQUEST, reason);
+    }
+
+    return ngx_http_wscast_switch(r, u);
+}
+
+
+static ngx_int_t
+ngx_http_wscast_accept(ngx_http_request_t *r, ngx_http_wscast_upgrade_t *u)
+{
+    unsigned                 n;
+    const wscast_dialect_t  *dialect;
+    wscast_accept_request_t  a;
+
+    ngx_memzero(&a, sizeof(wscast_accept_request_t));
+
+    a.get = (r->method == NGX_HTTP_GET);
+    a.http11 = (r->http_version == NGX_HTTP_VERSION_11);
+
+#if (NGX_HTTP_V2)
+    if (r->stream) {
+        a.http11 = 0;
+    }
+#endif
+
+#if (NGX_QUIC)
+    if (r->connection->quic) {
+        a.http11 = 0;
+    }
+#endif
+
+    a.body = (r->headers_in.content_length_n > 0 || r->headers_in.chunked);
+
+    if (ngx_http_wscast_join_headers(r, "Upgrade", &a.upgrade, &n) != NGX_OK
+        || ngx_http_wscast_join_headers(r, "Connection", &a.connection, &n)
+           != NGX_OK
+        || ngx_http_wscast_join_headers(r, "Sec-WebSocket-Key", &a.key,
+                                        &a.keys)
+           != NGX_OK
+        || ngx_http_wscast_join_headers(r, "Sec-WebSocket-Version",
+                                        &a.version, &a.versions)
+           != NGX_OK
+        || ngx_http_wscast_join_headers(r, "Sec-WebSocket-Protocol",
+                                        &a.protocols, &n)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    dialect = u->conf->conn.session.dialect;
+
+    wscast_accept(&a, &dialect->protocol, 1, dialect->any_protocol,
+                  &u->accept);
+
+    return NGX_OK;
+}
+
+
+/* RFC 9110, 5.3: several of a name are one list. */
+
+static ngx_int_t
+ngx_http_wscast_join_headers(ngx_http_request_t *r, const char *name,
+    wscast_str_t *value, unsigned *n)
+{
+    u_char           *p;
+    ngx_table_elt_t  *h;
+
+    *n = 0;
+
+    for (h = ngx_http_wscast_find_header(r, name, NULL);
+         h;
+         h = ngx_http_wscast_find_header(r, name, h))
+    {
+        if ((*n)++ == 0) {
+            *value = wscast_str(h->value.data, h->value.len);
+            continue;
+        }
+
+        p = ngx_pnalloc(r->pool, value->len + 2 + h->value.len);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(p, value->data, value->len);
+        ngx_memcpy(p + value->len, ", ", 2);
+        ngx_memcpy(p + value->len + 2, h->value.data, h->value.len);
+
+        *value = wscast_str(p, value->len + 2 + h->value.len);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_wscast_refuse(ngx_http_request_t *r, ngx_http_wscast_upgrade_t *u,
+    ngx_uint_t status, const char *reason)
+{
+    ngx_int_t         rc;
+    u_char            body[256], *p;
+    ngx_wscast_hub_t *hub;
+
+    static ngx_str_t  websocket = ngx_string("websocket");
+    static ngx_str_t  upgrade = ngx_string("Upgrade");
+    static ngx_str_t  version = ngx_string("13");
+    static ngx_str_t  get = ngx_string("GET");
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "wscast: handshake refused with %ui: %s", status, reason);
+
+    hub = u->conf->hub->conf.hub;
+
+    if (hub) {
+        hub->conns.counters[WSCAST_COUNT_REFUSED]++;
+    }
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    /* HTTP/2 and 3 know no such fields (RFC 9113, 8.2.2) */
+
+    if (u->accept.say_upgrade && r->http_version <= NGX_HTTP_VERSION_11) {
+
+        if (ngx_http_wscast_header(r, "Upgrade", &websocket) != NGX_OK
+            || ngx_http_wscast_header(r, "Connection", &upgrade) != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    if (u->accept.say_version
+        && ngx_http_wscast_header(r, "Sec-WebSocket-Version", &version)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (status == NGX_HTTP_NOT_ALLOWED
+        && ngx_http_wscast_header(r, "Allow", &get) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = ngx_snprintf(body, sizeof(body), "%s\n", reason);
+
+    return ngx_http_wscast_reply(r, status, "text/plain", body, p - body);
+}
+
+
+/* Only browsers send an Origin, and they cannot be made to lie about it. */
+
+static ngx_int_t
+ngx_http_wscast_origin(ngx_http_request_t *r,
+    ngx_http_wscast_loc_conf_t *wlcf)
+{
+    u_char           *p;
+    ngx_uint_t        i;
+    wscast_str_t     *patterns, origin;
+    ngx_table_elt_t  *h;
+
+    h = ngx_http_wscast_find_header(r, "Origin", NULL);
+
+    if (h == NULL || wlcf->any_origin) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_wscast_find_header(r, "Origin", h)) {
+        return NGX_DECLINED;
+    }
+
+    if (wlcf->origins == NULL) {
+        return ngx_http_wscast_same_host(r, &h->value);
+    }
+
+    p = ngx_pnalloc(r->pool, h->value.len);
+    if (p == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ngx_strlow(p, h->value.data, h->value.len);
+    origin = wscast_str(p, h->value.len);
+
+    patterns = wlcf->origins->elts;
+
+    for (i = 0; i < wlcf->origins->nelts; i++) {
+        if (wscast_pattern_match(patterns[i], origin)) {
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* Origin's host and port are those of Host; a scheme's own port may miss. */
+
+static ngx_int_t
+ngx_http_wscast_same_host(ngx_http_request_t *r, ngx_str_t *origin)
+{
+    size_t      n;
+    ngx_str_t   host, port, authority;
+
+    if (r->headers_in.host == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (origin->len > 7
+        && ngx_strncasecmp(origin->data, (u_char *) "http://", 7) == 0)
+    {
+        n = 7;
+        ngx_str_set(&port, ":80");
+
+    } else if (origin->len > 8
+               && ngx_strncasecmp(origin->data, (u_char *) "https://", 8) == 0)
+    {
+        n = 8;
+        ngx_str_set(&port, ":443");
+
+    } else {
+        return NGX_DECLINED;
+    }
+
+    authority.data = origin->data + n;
+    authority.len = origin->len - n;
+    host = r->headers_in.host->value;
+
+    if (host.len > port.len
+        && ngx_strncmp(host.data + host.len - port.len, port.data, port.len)
+           == 0)
+    {
+        host.len -= port.len;
+    }
+
+    if (host.len == authority.len
+        && ngx_strncasecmp(host.data, authority.data, host.len) == 0)
+    {
+        return NGX_OK;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* NULL, or why the values of the variables cannot be used. */
+
+static const char *
+ngx_http_wscast_evaluate(ngx_http_request_t *r, ngx_http_wscast_upgrade_t *u)
+{
+    ngx_str_t                    value;
+    ngx_http_wscast_loc_conf_t  *wlcf;
+
+    wlcf = u->conf;
+
+    if (wlcf->user) {
+        if (ngx_http_complex_value(r, wlcf->user, &value) != NGX_OK) {
+            return "no memory";
+        }
+
+        if (value.len > NGX_HTTP_WSCAST_USER_MAX
+            || !wscast_utf8_valid(wscast_str(value.data, value.len)))
+        {
+            return "user is too long or not UTF-8";
+        }
+
+        u->params.user = wscast_str(value.data, value.len);
+    }
+
+    if (wlcf->welcome) {
+        if (ngx_http_complex_value(r, wlcf->welcome, &value) != NGX_OK) {
+            return "no memory";
+        }
+
+        u->params.welcome = wscast_str(value.data, value.len);
+    }
+
+    if (ngx_http_wscast_channels(r, u) != NGX_OK) {
+        return "no valid channel";
+    }
+
+    if (ngx_http_wscast_grants(r, u) != NGX_OK) {
+        return "no memory";
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_http_wscast_channels(ngx_http_request_t *r, ngx_http_wscast_upgrade_t *u)
+{
+    size_t                     j, n;
+    ngx_str_t                  value;
+    ngx_uint_t                 i;
+    wscast_str_t              *names, name;
+    ngx_http_complex_value_t  *cv;
+
+    if (u->conf->channels == NULL) {
+        return NGX_OK;
+    }
+
+    cv = u->conf->channels->elts;
+    n = 0;
+
+    names = ngx_palloc(r->pool, u->conf->channels->nelts
+                                * sizeof(wscast_str_t));
+    if (names == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < u->conf->channels->nelts; i++) {
+
+        if (ngx_http_complex_value(r, &cv[i], &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        name = wscast_str(value.data, value.len);
+
+        if (!wscast_channel_valid(name, u->conf->hub->conf.channel_length)) {
+            return NGX_DECLINED;
+        }
+
+        for (j = 0; j < n && !wscast_str_eq(names[j], name); j++) {
+            /* void */
+        }
+
+        if (j == n) {
+            names[n++] = name;
+        }
+    }
+
+    u->params.channels = names;
+    u->params.nchannels = n;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_wscast_grants(ngx_http_request_t *r, ngx_http_wscast_upgrade_t *u)
+{
+    size_t                     k, n;
+    ngx_str_t                  value;
+    ngx_uint_t                 i, wild;
+    wscast_grant_t            *g;
+    ngx_http_wscast_allow_t   *a;
+
+    u->params.grants = u->conf->grants;
+
+    if (u->conf->grants || u->conf->allow == NULL) {
+        return NGX_OK;
+    }
+
+    a = u->conf->allow->elts;
+    n = 0;
+
+    g = ngx_palloc(r->pool, u->conf->allow->nelts * sizeof(wscast_grant_t));
+    if (g == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < u->conf->allow->nelts; i++) {
+
+        if (ngx_http_complex_value(r, &a[i].pattern, &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        wild = 0;
+
+        for (k = 0; k < value.len; k++) {
+            wild += (value.data[k] == WSCAST_WILD);
+        }
+
+        if (wild != a[i].wild) {
+            ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                          "wscast: a variable in \"wscast_allow\" had a "
+                          "control character: this grant is void");
+            continue;
+        }
+
+        g[n].ops = a[i].ops;
+        g[n].pattern = wscast_str(value.data, value.len);
+        n++;
+    }
+
+    u->params.grants = wscast_grants_create(g, n);
+    u->params.own_grants = 1;
+
+    return u->params.grants ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_wscast_switch(ngx_http_request_t *r, ngx_http_wscast_upgrade_t *u)
+{
+    ngx_int_t          rc;
+    ngx_str_t          value;
+    ngx_connection_t  *c;
+
+    static ngx_str_t  websocket = ngx_string("websocket");
+
+    c = r->connection;
+
+    r->headers_out.status = NGX_HTTP_SWITCHING_PROTOCOLS;
+    ngx_str_set(&r->headers_out.status_line, "101 Switching Protocols");
+    r->headers_out.content_length_n = -1;
+    r->keepalive = 0;
+
+    value.data = (u_char *) u->accept.accept;
+    value.len = WSCAST_ACCEPT_LEN;
+
+    if (ngx_http_wscast_header(r, "Upgrade", &websocket) != NGX_OK
+        || ngx_http_wscast_header(r, "Sec-WebSocket-Accept", &value) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (u->accept.protocol.len) {
+        value.data = (u_char *) u->accept.protocol.data;
+        value.len = u->accept.protocol.len;
+
+        if (ngx_http_wscast_header(r, "Sec-WebSocket-Protocol", &value)
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK) {
+        return rc;
+    }
+
+    /* else the header may wait for postpone_output */
+
+    if (ngx_http_send_special(r, NGX_HTTP_FLUSH) == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_tcp_nodelay(c) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_wscast_hub_client_id(u->conf->hub->conf.hub, u->params.id);
+
+    r->main->count++;
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_wscast_write_handler;
+    ngx_http_set_ctx(r, u, ngx_http_wscast_module);
+
+    u->start.handler = ngx_http_wscast_start_handler;
+    u->start.data = u;
+    u->start.log = c->log;
+
+    /* the request can be freed only when nginx is no longer inside it */
+
+    ngx_post_event(&u->start, &ngx_posted_events);
+
+    return NGX_DONE;
+}
+
+
+/* The 101 did not leave in one piece: go on as soon as it has. */
+
+static void
+ngx_http_wscast_write_handler(ngx_http_request_t *r)
+{
+    ngx_http_wscast_upgrade_t  *u;
+
+    u = ngx_http_get_module_ctx(r, ngx_http_wscast_module);
+
+    if (r->connection->write->timedout
+        || ngx_http_output_filter(r, NULL) == NGX_ERROR)
+    {
+        ngx_http_finalize_request(r, NGX_ERROR);
+        return;
+    }
+
+    ngx_post_event(&u->start, &ngx_posted_events);
+}
+
+
+static void
+ngx_http_wscast_start_handler(ngx_event_t *ev)
+{
+    size_t                        len;
+    u_char                       *input;
+    ngx_buf_t                    *b;
+    ngx_uint_t                    hold;
+    ngx_connection_t             *c;
+    ngx_http_request_t           *r;
+    ngx_wscast_hub_t             *hub;
+    ngx_http_core_loc_conf_t     *clcf;
+    ngx_http_wscast_upgrade_t    *u;
+    ngx_http_wscast_loc_conf_t   *wlcf;
+
+    u = ev->data;
+    r = u->request;
+    c = r->connection;
+    wlcf = u->conf;
+    hub = wlcf->hub->conf.hub;
+
+    if (r->out || c->buffered) {
+        clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+        ngx_add_timer(c->write, clcf->send_timeout);
+
+        if (ngx_handle_write_event(c->write, clcf->send_lowat) == NGX_OK) {
+            return;
+        }
+
+        goto failed;
+    }
+
+    if (hub == NULL) {
+        goto failed;
+    }
+
+    if (c->write->timer_set) {
+        ngx_del_timer(c->write);
+    }
+
+    if (c->read->timer_set) {
+        ngx_del_timer(c->read);
+    }
+
+    ngx_reusable_connection(c, 0);
+
+    /* what came glued to the handshake are the client's first frames */
+
+    b = r->header_in;
+    input = b->pos;
+    len = b->last - b->pos;
+
+    /* limit_conn counts as long as the request lives */
+
+    hold = (wlcf->hold == NGX_HTTP_WSCAST_HOLD
+            || r->main->limit_conn_status != 0);
+
+    if (ngx_wscast_conn_create(&hub->conns, c, &wlcf->conn, &hub->engine,
+                               &u->params, input, len,
+                               hold ? ngx_http_wscast_end_held
+                                    : ngx_http_wscast_end_released,
+                               hold ? r : NULL)
+        == NULL)
+    {
+        goto failed;
+    }
+
+    u->params.own_grants = 0;               /* they are the session's now */
+
+    if (!hold) {
+        ngx_http_wscast_release(r);
+    }
+
+    return;
+
+failed:
+
+    ngx_http_finalize_request(r, NGX_ERROR);
+    ngx_http_run_posted_requests(c);
+}
+
+
+/*
+ * Frees the request, as between two requests of a keepalive connection: about
+ * 10 KB a client.  The access log is written here.
+ */
+
+static void
+ngx_http_wscast_release(ngx_http_request_t *r)
+{
+    ngx_buf_t              *b;
+    ngx_chain_t            *ln;
+    ngx_connection_t       *c;
+    ngx_http_connection_t  *hc;
+
+    c = r->connection;
+    hc = r->http_connection;
+
+    ngx_http_free_request(r, 0);
+
+    c->destroyed = 0;
+
+    /* the buffers of the request's header, the small and the large ones */
+
+    b = c->buffer;
+
+    if (b && ngx_pfree(c->pool, b->start) == NGX_OK) {
+        b->start = NULL;
+        b->pos = NULL;
+        b->last = NULL;
+        b->end = NULL;
+    }
+
+    for (ln = hc->free; ln; ln = ln->next) {
+        (void) ngx_pfree(c->pool, ln->buf->start);
+        ln->buf->start = NULL;
+    }
+
+    for (ln = hc->busy; ln; ln = ln->next) {
+        (void) ngx_pfree(c->pool, ln->buf->start);
+        ln->buf->start = NULL;
+    }
+
+    hc->free = NULL;
+    hc->busy = NULL;
+    hc->nbusy = 0;
+
+#if (NGX_HTTP_SSL)
+    if (c->ssl) {
+        ngx_ssl_free_buffer(c);
+    }
+#endif
+}
+
+
+static void
+ngx_http_wscast_end_released(void *data, ngx_connection_t *c)
+{
+    ngx_http_close_connection(c);
+}
+
+
+static void
+ngx_http_wscast_end_held(void *data, ngx_connection_t *c)
+{
+    ngx_http_request_t  *r;
+
+    r = data;
+
+    c->data = r;
+    c->read->handler = ngx_http_empty_handler;
+    c->write->handler = ngx_http_empty_handler;
+
+    ngx_http_finalize_request(r, NGX_ERROR);
+    ngx_http_run_posted_requests(c);
+}
+
+
+static void
+ngx_http_wscast_cleanup(void *data)
+{
+    ngx_http_wscast_upgrade_t  *u;
+
+    u = data;
+
+    if (u->start.posted) {
+        ngx_delete_posted_event(&u->start);
+    }
+
+    if (u->params.own_grants) {
+        wscast_grants_free(u->params.grants);
+        u->params.own_grants = 0;
+    }
+}

@@ -1,0 +1,78 @@
+/*
+ * worker.h: owns everything in one process and introduces the rooms to each
+ * other: first and last subscribers become interest on the bus, what comes off
+ * the bus is delivered, publishers wait for room.
+ *
+ * Audience: http.
+ */
+
+#ifndef NGX_WSCAST_WORKER_H
+#define NGX_WSCAST_WORKER_H
+
+
+#include "../bus/bus.h"
+#include "../conn/conn.h"
+
+
+typedef struct ngx_wscast_hub_s  ngx_wscast_hub_t;
+
+
+/* Of a hub; filled by http/conf, lives as long as the configuration. */
+
+typedef struct {
+    ngx_str_t                name;
+    ngx_wscast_bus_conf_t    bus;
+    ngx_array_t             *rules;             /* wscast_rule_t */
+    size_t                   channel_length;
+
+    ngx_wscast_hub_t        *hub;               /* of this process, or NULL */
+} ngx_wscast_hub_conf_t;
+
+
+/* A hub in one process. */
+
+struct ngx_wscast_hub_s {
+    ngx_wscast_hub_conf_t   *conf;
+    ngx_wscast_bus_t        *bus;
+    wscast_fanout_t          fanout;
+    ngx_wscast_conns_t       conns;
+    wscast_engine_t          engine;
+    wscast_list_t            waiters;           /* publishers without room */
+    u_char                  *scratch;           /* for encoding envelopes */
+    size_t                   scratch_size;
+    u_char                   client_tag[8];     /* of the ids of clients */
+    uint32_t                 client_count;
+    ngx_log_t               *log;
+};
+
+
+/*
+ * In a worker: brings the hubs to life.  A hub that fails is told in the log
+ * and left NULL, so that nginx serves on without it.
+ */
+void ngx_wscast_worker_init(ngx_cycle_t *cycle, ngx_wscast_hub_conf_t **confs,
+    ngx_uint_t n);
+
+/* Ends them: clients are closed, the shared memory is left. */
+void ngx_wscast_worker_exit(void);
+
+/* 1 between the two. */
+ngx_uint_t ngx_wscast_worker_running(void);
+
+/* 1 if clients can be taken. */
+ngx_uint_t ngx_wscast_hub_ready(ngx_wscast_hub_t *hub);
+
+/* A new id for a client, unique in the whole deployment. */
+void ngx_wscast_hub_client_id(ngx_wscast_hub_t *hub,
+    char id[WSCAST_CLIENT_ID]);
+
+/* As wscast_engine_t.publish(). */
+wscast_status_t ngx_wscast_hub_publish(ngx_wscast_hub_t *hub,
+    const wscast_pub_fields_t *f, wscast_receipt_t *receipt,
+    wscast_waiter_t *waiter);
+
+/* Milliseconds since 1970. */
+uint64_t ngx_wscast_now(void);
+
+
+#endif /* NGX_WSCAST_WORKER_H */
