@@ -29,7 +29,7 @@ static ngx_int_t ngx_http_wscast_api_channel(ngx_http_request_t *r,
 static void ngx_http_wscast_api_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_wscast_api_read(ngx_http_request_t *r,
     ngx_str_t *body);
-static ngx_int_t ngx_http_wscast_api_fields(ngx_http_request_t *r,
+static const char *ngx_http_wscast_api_fields(ngx_http_request_t *r,
     ngx_str_t *body, wscast_pub_fields_t *f);
 static ngx_int_t ngx_http_wscast_api_publish(ngx_http_wscast_publish_t *p);
 static ngx_int_t ngx_http_wscast_api_count(ngx_http_wscast_publish_t *p);
@@ -122,6 +122,7 @@ ngx_http_wscast_api_body(ngx_http_request_t *r)
 {
     ngx_int_t                    rc;
     ngx_str_t                    body;
+    const char                  *reason;
     ngx_http_cleanup_t          *cln;
     ngx_http_wscast_publish_t   *p;
     ngx_http_wscast_loc_conf_t  *wlcf;
@@ -162,14 +163,19 @@ ngx_http_wscast_api_body(ngx_http_request_t *r)
 
     rc = ngx_http_wscast_api_read(r, &body);
 
-    if (rc == NGX_OK) {
-        rc = ngx_http_wscast_api_fields(r, &body, &p->fields);
+    if (rc != NGX_OK) {
+        goto done;
     }
 
-    if (rc == NGX_OK) {
-        r->read_event_handler = ngx_http_test_reading;
-        rc = ngx_http_wscast_api_publish(p);
+    reason = ngx_http_wscast_api_fields(r, &body, &p->fields);
+
+    if (reason) {
+        rc = ngx_http_wscast_reply_error(r, NGX_HTTP_BAD_REQUEST, reason);
+        goto done;
     }
+
+    r->read_event_handler = ngx_http_test_reading;
+    rc = ngx_http_wscast_api_publish(p);
 
     if (rc == NGX_AGAIN) {
         return;                         /* api_end() will finalize it */
@@ -237,7 +243,9 @@ ngx_http_wscast_api_read(ngx_http_request_t *r, ngx_str_t *body)
 }
 
 
-static ngx_int_t
+/* NULL, or why the request is a bad one. */
+
+static const char *
 ngx_http_wscast_api_fields(ngx_http_request_t *r, ngx_str_t *body,
     wscast_pub_fields_t *f)
 {
@@ -257,8 +265,7 @@ ngx_http_wscast_api_fields(ngx_http_request_t *r, ngx_str_t *body,
     f->data = wscast_str(body->data, body->len);
 
     if (!wscast_channel_valid(f->channel, wlcf->api->conf.channel_length)) {
-        return ngx_http_wscast_reply_error(r, NGX_HTTP_BAD_REQUEST,
-                                           "channel is not valid");
+        return "channel is not valid";
     }
 
     if (r->headers_in.content_type) {
@@ -274,9 +281,7 @@ ngx_http_wscast_api_fields(ngx_http_request_t *r, ngx_str_t *body,
     }
 
     if (!(f->flags & WSCAST_PUB_BINARY) && !wscast_utf8_valid(f->data)) {
-        return ngx_http_wscast_reply_error(r, NGX_HTTP_BAD_REQUEST,
-                                           "body is not UTF-8: send it as "
-                                           "application/octet-stream");
+        return "body is not UTF-8: send it as application/octet-stream";
     }
 
     exclude = ngx_http_wscast_find_header(r, "Wscast-Exclude", NULL);
@@ -285,13 +290,11 @@ ngx_http_wscast_api_fields(ngx_http_request_t *r, ngx_str_t *body,
         f->exclude = wscast_str(exclude->value.data, exclude->value.len);
 
         if (exclude->value.len > 255) {
-            return ngx_http_wscast_reply_error(r, NGX_HTTP_BAD_REQUEST,
-                                               "Wscast-Exclude is not the id "
-                                               "of a client");
+            return "Wscast-Exclude is not the id of a client";
         }
     }
 
-    return NGX_OK;
+    return NULL;
 }
 
 

@@ -101,6 +101,16 @@ typedef struct {
 #define NGX_HTTP_WSCAST_HOLD     1
 
 
+/* One of nginx's setters, and what to tell whom it refuses. */
+
+typedef struct {
+    char                      *(*set)(ngx_conf_t *cf, ngx_command_t *cmd,
+                                      void *conf);
+    void                        *post;          /* for it */
+    const char                  *cure;
+} ngx_http_wscast_slot_t;
+
+
 extern ngx_module_t  ngx_http_wscast_module;
 
 
@@ -114,6 +124,8 @@ ngx_http_wscast_hub_t *ngx_http_wscast_hub_get(ngx_conf_t *cf,
     ngx_str_t *name);
 
 char *ngx_http_wscast_set(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_wscast_set_slot(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 char *ngx_http_wscast_set_channel(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_wscast_set_allow(ngx_conf_t *cf, ngx_command_t *cmd,

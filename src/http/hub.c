@@ -117,8 +117,8 @@ ngx_http_wscast_hub_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (hub->defined) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "duplicate \"wscast_hub %V\": give each hub a name "
-                           "of its own", &value[1]);
+                           "duplicate \"wscast_hub\" \"%V\": give each hub a "
+                           "name of its own", &value[1]);
         return NGX_CONF_ERROR;
     }
 

@@ -18,6 +18,30 @@ static ngx_conf_enum_t  ngx_http_wscast_request_modes[] = {
 };
 
 
+static ngx_http_wscast_slot_t  ngx_http_wscast_size_slot = {
+    ngx_conf_set_size_slot, NULL,
+    "a size such as 64k"
+};
+
+
+static ngx_http_wscast_slot_t  ngx_http_wscast_number_slot = {
+    ngx_conf_set_num_slot, NULL,
+    "a number from 1 to 65536"
+};
+
+
+static ngx_http_wscast_slot_t  ngx_http_wscast_time_slot = {
+    ngx_conf_set_msec_slot, NULL,
+    "a time such as 10s"
+};
+
+
+static ngx_http_wscast_slot_t  ngx_http_wscast_request_slot = {
+    ngx_conf_set_enum_slot, ngx_http_wscast_request_modes,
+    "\"release\" or \"hold\""
+};
+
+
 static ngx_command_t  ngx_http_wscast_commands[] = {
 
     { ngx_string("wscast_hub"),
@@ -152,10 +176,10 @@ static ngx_command_t  ngx_http_wscast_commands[] = {
 
     { ngx_string("wscast_message_size"),
       NGX_HTTP_WSCAST_ANYWHERE|NGX_CONF_TAKE1,
-      ngx_conf_set_size_slot,
+      ngx_http_wscast_set_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_wscast_loc_conf_t, conn.message_size),
-      NULL },
+      &ngx_http_wscast_size_slot },
 
     { ngx_string("wscast_send_buffer"),
       NGX_HTTP_WSCAST_ANYWHERE|NGX_CONF_TAKE12,
@@ -166,24 +190,24 @@ static ngx_command_t  ngx_http_wscast_commands[] = {
 
     { ngx_string("wscast_subscriptions"),
       NGX_HTTP_WSCAST_ANYWHERE|NGX_CONF_TAKE1,
-      ngx_conf_set_num_slot,
+      ngx_http_wscast_set_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_wscast_loc_conf_t, subscriptions),
-      NULL },
+      &ngx_http_wscast_number_slot },
 
     { ngx_string("wscast_drain"),
       NGX_HTTP_WSCAST_ANYWHERE|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_http_wscast_set_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_wscast_loc_conf_t, conn.drain),
-      NULL },
+      &ngx_http_wscast_time_slot },
 
     { ngx_string("wscast_request"),
       NGX_HTTP_WSCAST_ANYWHERE|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_wscast_set_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_wscast_loc_conf_t, hold),
-      &ngx_http_wscast_request_modes },
+      &ngx_http_wscast_request_slot },
 
     { ngx_string("wscast_api"),
       NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,

@@ -256,6 +256,7 @@ ngx_http_wscast_set_origin(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_wscast_loc_conf_t  *wlcf = conf;
 
+    u_char        *scheme;
     ngx_str_t     *value;
     ngx_uint_t     i;
     wscast_str_t  *origin;
@@ -281,8 +282,10 @@ ngx_http_wscast_set_origin(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 1; i < cf->args->nelts; i++) {
 
-        if (ngx_strstr(value[i].data, "://") == NULL
-            || value[i].data[value[i].len - 1] == '/'
+        scheme = (u_char *) ngx_strstr(value[i].data, "://");
+
+        if (scheme == NULL || scheme[3] == '\0'
+            || ngx_strchr(scheme + 3, '/')
             || wscast_pattern_compile(value[i].data, value[i].len) < 0)
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -424,6 +427,48 @@ ngx_http_wscast_set_send_buffer(ngx_conf_t *cf, ngx_command_t *cmd,
     }
 
     return NGX_CONF_OK;
+}
+
+
+/*
+ * nginx's own setters do not say which value they refuse, nor what would be
+ * right: so they are called, and spoken for.
+ */
+
+char *
+ngx_http_wscast_set_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char                      *rv;
+    ngx_str_t                 *value;
+    ngx_uint_t                 level;
+    ngx_http_wscast_slot_t    *slot;
+
+    slot = cmd->post;
+    value = cf->args->elts;
+
+    /* its own complaint would be a second, poorer one */
+
+    level = cf->log->log_level;
+    cf->log->log_level = 0;
+
+    cmd->post = slot->post;
+    rv = slot->set(cf, cmd, conf);
+    cmd->post = slot;
+
+    cf->log->log_level = level;
+
+    if (rv == NGX_CONF_OK) {
+        return NGX_CONF_OK;
+    }
+
+    if (rv != NGX_CONF_ERROR && ngx_strcmp(rv, "is duplicate") == 0) {
+        return rv;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid \"%V %V\": use %s",
+                       &value[0], &value[1], slot->cure);
+
+    return NGX_CONF_ERROR;
 }
 
 

@@ -682,6 +682,7 @@ ngx_http_wscast_release(ngx_http_request_t *r)
     ngx_http_free_request(r, 0);
 
     c->destroyed = 0;
+    c->log->action = "serving a websocket";
 
     /* the buffers of the request's header, the small and the large ones */
 

@@ -10,6 +10,7 @@
 #define WSCAST_CLOSE_NO_CODE   1005     /* RFC 6455, 7.1.5: none was sent */
 
 
+static wscast_status_t wscast_message_admit(const wscast_assembler_t *a);
 static wscast_status_t wscast_message_begin(wscast_assembler_t *a);
 static wscast_status_t wscast_message_payload(wscast_assembler_t *a,
     unsigned char **pos, unsigned char *end, wscast_message_t *m);
@@ -74,6 +75,17 @@ wscast_message_next(wscast_assembler_t *a, unsigned char **pos,
 
             if (rc == WSCAST_OK) {
                 rc = wscast_message_begin(a);
+
+            } else if (rc == WSCAST_MORE
+                       && a->frame.state == WSCAST_AWAIT_MASK_KEY)
+            {
+                /* the length alone may be too much already */
+
+                rc = wscast_message_admit(a);
+
+                if (rc == WSCAST_OK) {
+                    rc = WSCAST_MORE;
+                }
             }
 
             if (rc != WSCAST_OK) {
@@ -89,36 +101,56 @@ wscast_message_next(wscast_assembler_t *a, unsigned char **pos,
 }
 
 
-/* What a complete header decides, before any byte of its payload. */
+/* What opcode and length decide, before any byte of the payload. */
+
+static wscast_status_t
+wscast_message_admit(const wscast_assembler_t *a)
+{
+    const wscast_frame_t  *f;
+
+    f = &a->frame;
+
+    if (wscast_op_is_control(f->opcode)) {
+        return WSCAST_OK;
+    }
+
+    if (f->opcode == WSCAST_OP_CONTINUATION) {
+
+        if (a->opcode == 0) {
+            return WSCAST_CLOSE_CONTINUATION;
+        }
+
+    } else if (a->opcode) {
+        return WSCAST_CLOSE_INTERRUPTED;
+    }
+
+    if (f->length > a->limit - a->gathered[WSCAST_GATHER_DATA].len) {
+        return WSCAST_CLOSE_TOO_BIG;
+    }
+
+    return WSCAST_OK;
+}
+
 
 static wscast_status_t
 wscast_message_begin(wscast_assembler_t *a)
 {
-    wscast_frame_t  *f;
+    wscast_status_t   rc;
+    wscast_frame_t   *f;
 
     f = &a->frame;
 
-    if (!wscast_op_is_control(f->opcode)) {
+    rc = wscast_message_admit(a);
 
-        if (f->opcode == WSCAST_OP_CONTINUATION) {
+    if (rc != WSCAST_OK) {
+        return rc;
+    }
 
-            if (a->opcode == 0) {
-                return WSCAST_CLOSE_CONTINUATION;
-            }
-
-        } else {
-
-            if (a->opcode) {
-                return WSCAST_CLOSE_INTERRUPTED;
-            }
-
-            a->opcode = f->opcode;
-            wscast_utf8_init(&a->utf8);
-        }
-
-        if (f->length > a->limit - a->gathered[WSCAST_GATHER_DATA].len) {
-            return WSCAST_CLOSE_TOO_BIG;
-        }
+    if (!wscast_op_is_control(f->opcode)
+        && f->opcode != WSCAST_OP_CONTINUATION)
+    {
+        a->opcode = f->opcode;
+        wscast_utf8_init(&a->utf8);
     }
 
     a->in_payload = 1;
