@@ -88,12 +88,12 @@ for my $breach (@breaches) {
 
 {
     my $ws = $nginx->ws('/');
-    $ws->raw(substr frame(1, 'x' x 65537), 0, 10);
+    $ws->raw(substr frame(1, 'x' x 65537), 0, 14);
     is($ws->wait_close->{code}, 1009,
         'a message too large is refused from its header alone');
 
     $ws = $nginx->ws('/');
-    $ws->raw("\x82\xff\x00\x00\x7f\xff\xff\xff\xff\xff");
+    $ws->raw("\x82\xff\x00\x00\x7f\xff\xff\xff\xff\xffmask");
     is($ws->wait_close->{code}, 1009, 'the largest length costs nothing');
 
     $ws = $nginx->ws('/');

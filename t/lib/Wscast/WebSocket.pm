@@ -171,7 +171,7 @@ sub read_response {
 # (0, 2 or 8: the form of the length) and length (what it claims).
 
 sub frame_bytes {
-    my ($opcode, $payload, %option) = @_;
+    my ($opcode, $payload, %option) = (shift, '' . shift, @_);
     my $n     = $option{length} // length $payload;
     my $form  = $option{length_bytes} // ($n < 126 ? 0 : $n < 65536 ? 2 : 8);
     my $mask  = $option{mask} // 1;
