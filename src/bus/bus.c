@@ -226,6 +226,13 @@ ngx_wscast_bus_want(ngx_wscast_bus_t *bus, wscast_str_t channel)
 }
 
 
+void
+ngx_wscast_bus_settle(ngx_wscast_bus_t *bus)
+{
+    ngx_wscast_local_read(&bus->local);
+}
+
+
 /* Without a leader nothing is said: the next one asks for everything. */
 
 static void

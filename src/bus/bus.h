@@ -136,6 +136,12 @@ ngx_int_t ngx_wscast_bus_join(ngx_wscast_bus_t *bus, wscast_str_t channel);
 /* It has lost its last one. */
 void ngx_wscast_bus_leave(ngx_wscast_bus_t *bus, wscast_str_t channel);
 
+/*
+ * Delivers now what has been appended to the ring already.  The exception to
+ * the rule above: only for the top of an event handler.
+ */
+void ngx_wscast_bus_settle(ngx_wscast_bus_t *bus);
+
 /* The answer to recall(): the new leader is told of this channel. */
 void ngx_wscast_bus_want(ngx_wscast_bus_t *bus, wscast_str_t channel);
 

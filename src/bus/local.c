@@ -405,20 +405,24 @@ ngx_wscast_local_wake_handler(ngx_event_t *rev)
 
     l->handler->woken(l->ctx);
 
-    ngx_wscast_local_read_handler(&l->read);
+    ngx_wscast_local_read(l);
 }
 
 
 static void
 ngx_wscast_local_read_handler(ngx_event_t *ev)
 {
-    size_t               n;
-    wscast_record_t      rec;
-    wscast_status_t      rc;
-    wscast_slotset_t     wake;
-    ngx_wscast_local_t  *l;
+    ngx_wscast_local_read(ev->data);
+}
 
-    l = ev->data;
+
+void
+ngx_wscast_local_read(ngx_wscast_local_t *l)
+{
+    size_t            n;
+    wscast_record_t   rec;
+    wscast_status_t   rc;
+    wscast_slotset_t  wake;
 
     if (l->ring.slot == WSCAST_NO_SLOT) {
         return;

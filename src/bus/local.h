@@ -91,6 +91,9 @@ wscast_status_t ngx_wscast_local_append(ngx_wscast_local_t *l,
  */
 void ngx_wscast_local_send(ngx_wscast_local_t *l, const wscast_record_t *rec);
 
+/* Reads what is there, a slice at the most. */
+void ngx_wscast_local_read(ngx_wscast_local_t *l);
+
 /* Sends a wake-up to each of the set; the own slot reads in a posted event. */
 void ngx_wscast_local_wake(ngx_wscast_local_t *l,
     const wscast_slotset_t *wake);

@@ -37,7 +37,7 @@ static const wscast_session_handler_t  ngx_wscast_conn_session_handler = {
 
 ngx_int_t
 ngx_wscast_conns_init(ngx_wscast_conns_t *conns, uint64_t *counters,
-    ngx_log_t *log)
+    void (*settle)(void *ctx), void *ctx, ngx_log_t *log)
 {
     ngx_memzero(conns, sizeof(ngx_wscast_conns_t));
 
@@ -45,6 +45,8 @@ ngx_wscast_conns_init(ngx_wscast_conns_t *conns, uint64_t *counters,
     ngx_queue_init(&conns->dirty);
 
     conns->counters = counters;
+    conns->settle = settle;
+    conns->settle_ctx = ctx;
 
     conns->flush.handler = ngx_wscast_conn_flush_handler;
     conns->flush.data = conns;
@@ -154,7 +156,7 @@ ngx_wscast_conn_create(ngx_wscast_conns_t *conns, ngx_connection_t *c,
     conns->counters[WSCAST_COUNT_ACCEPTED]++;
 
     if (conns->draining) {
-        conn->move_at = ngx_current_msec + ngx_random() % (conf->drain + 1);
+        ngx_wscast_conns_drain_one(conn);
     }
 
     if (wscast_session_open(&conn->session, &conf->session, engine,
@@ -421,7 +423,7 @@ ngx_wscast_conn_send(ngx_wscast_conn_t *conn, wscast_prepared_t *p)
 {
     size_t  limit;
 
-    if (conn->reason != WSCAST_OK) {
+    if (conn->state != NGX_WSCAST_CONN_OPEN || conn->failed) {
         return NGX_DECLINED;
     }
 
@@ -530,6 +532,11 @@ ngx_wscast_conn_proceed(ngx_wscast_conn_t *conn)
     ngx_queue_init(&conn->dirty);
 
     if (conn->reason != WSCAST_OK && conn->state == NGX_WSCAST_CONN_OPEN) {
+
+        /* what it published before its end, it receives before its end */
+
+        conn->conns->settle(conn->conns->settle_ctx);
+
         ngx_wscast_conn_begin_close(conn);
     }
 

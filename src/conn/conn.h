@@ -59,6 +59,10 @@ struct ngx_wscast_conns_s {
     ngx_uint_t                 count;
     u_char                    *buffer;      /* NGX_WSCAST_READ_BUFFER bytes */
     uint64_t                  *counters;
+
+    /* delivers what has been published and is on its way within this host */
+    void                     (*settle)(void *ctx);
+    void                      *settle_ctx;
     unsigned                   draining:1;
 };
 
@@ -114,7 +118,8 @@ struct ngx_wscast_conn_s {
 
 /* NGX_ERROR: no memory. */
 ngx_int_t ngx_wscast_conns_init(ngx_wscast_conns_t *conns,
-    uint64_t *counters, ngx_log_t *log);
+    uint64_t *counters, void (*settle)(void *ctx), void *ctx,
+    ngx_log_t *log);
 
 /* Closes what is left at once, without a word. */
 void ngx_wscast_conns_done(ngx_wscast_conns_t *conns);
@@ -155,6 +160,9 @@ ngx_int_t ngx_wscast_conn_send(ngx_wscast_conn_t *conn, wscast_prepared_t *p);
 
 /* For the files of this room: lets proceed() look at it, posted. */
 void ngx_wscast_conn_post(ngx_wscast_conn_t *conn);
+
+/* For the files of this room: the worker drains, and this one is new. */
+void ngx_wscast_conns_drain_one(ngx_wscast_conn_t *conn);
 
 /* For the files of this room: the silence timer has fired. */
 void ngx_wscast_conn_heartbeat(ngx_wscast_conn_t *conn);

@@ -18,19 +18,30 @@ ngx_wscast_conns_drain(ngx_wscast_conns_t *conns)
     }
 
     conns->draining = 1;
+    conns->drain.handler = ngx_wscast_conns_drain_handler;
 
     for (q = ngx_queue_head(&conns->queue);
          q != ngx_queue_sentinel(&conns->queue);
          q = ngx_queue_next(q))
     {
         conn = ngx_queue_data(q, ngx_wscast_conn_t, queue);
-        conn->move_at = ngx_current_msec
-                        + ngx_random() % (conn->conf->drain + 1);
+        ngx_wscast_conns_drain_one(conn);
     }
+}
 
-    conns->drain.handler = ngx_wscast_conns_drain_handler;
 
-    ngx_wscast_conns_drain_handler(&conns->drain);
+void
+ngx_wscast_conns_drain_one(ngx_wscast_conn_t *conn)
+{
+    ngx_event_t  *drain;
+
+    conn->move_at = ngx_current_msec + ngx_random() % (conn->conf->drain + 1);
+
+    drain = &conn->conns->drain;
+
+    if (!drain->timer_set) {
+        ngx_add_timer(drain, NGX_WSCAST_DRAIN_STEP);
+    }
 }
 
 

@@ -32,6 +32,7 @@ static size_t ngx_wscast_hub_count(void *ctx, wscast_str_t channel);
 static void ngx_wscast_hub_recall(void *ctx);
 static void ngx_wscast_hub_tick(void *ctx);
 static void ngx_wscast_hub_exiting(void *ctx);
+static void ngx_wscast_hub_settle(void *ctx);
 
 
 /* The one mutable global: the root of everything in this process. */
@@ -142,7 +143,7 @@ ngx_wscast_hub_create(ngx_cycle_t *cycle, ngx_wscast_hub_conf_t *conf)
     }
 
     if (ngx_wscast_conns_init(&hub->conns, ngx_wscast_bus_counters(hub->bus),
-                              cycle->log)
+                              ngx_wscast_hub_settle, hub, cycle->log)
         != NGX_OK)
     {
         ngx_wscast_bus_destroy(hub->bus);
@@ -508,4 +509,14 @@ ngx_wscast_hub_exiting(void *ctx)
 
     hub = ctx;
     ngx_wscast_conns_drain(&hub->conns);
+}
+
+
+static void
+ngx_wscast_hub_settle(void *ctx)
+{
+    ngx_wscast_hub_t  *hub;
+
+    hub = ctx;
+    ngx_wscast_bus_settle(hub->bus);
 }
