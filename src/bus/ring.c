@@ -27,6 +27,26 @@ typedef struct {
     (((n) + WSCAST_RING_ALIGN - 1) & ~(size_t) (WSCAST_RING_ALIGN - 1))
 
 
+/* Between any two stores a process may die: a test makes it die there. */
+
+#ifdef WSCAST_DEBUG
+
+static void (*wscast_ring_hook)(void);
+
+#define wscast_step()                                                         \
+    do {                                                                      \
+        if (wscast_ring_hook) {                                               \
+            wscast_ring_hook();                                               \
+        }                                                                     \
+    } while (0)
+
+#else
+
+#define wscast_step()
+
+#endif
+
+
 static size_t wscast_ring_log_size(size_t zone);
 static size_t wscast_ring_buckets(size_t zone);
 static uint64_t *wscast_ring_bucket(const wscast_ring_t *r, uint64_t hash);
@@ -162,17 +182,22 @@ wscast_ring_claim(wscast_ring_t *r, uint64_t pid, uint64_t nonce)
         }
 
         memset(slot, 0, sizeof(wscast_slot_sh_t));
+        wscast_step();
 
         slot->pid = pid;
         slot->nonce = nonce;
         slot->cursor = wscast_load(&r->sh->tail);
+        wscast_step();
 
         if (r->sh->high < i + 1) {
             wscast_store(&r->sh->high, i + 1);
         }
 
+        wscast_step();
+
         /* this store makes it a tenancy; before, the slot is still free */
         wscast_store(&slot->state, WSCAST_SLOT_ACTIVE);
+        wscast_step();
 
         r->sh->tenancies++;
         r->slot = i;
@@ -263,19 +288,27 @@ wscast_ring_release(wscast_ring_t *r, unsigned slot)
                            ~((uint64_t) 1 << (slot % 64)), __ATOMIC_SEQ_CST);
     }
 
+    wscast_step();
+
     for (i = 0; i < WSCAST_COUNTERS; i++) {
         r->sh->retired[i] += wscast_load(&s->counters[i]);
         wscast_store(&s->counters[i], 0);
+        wscast_step();
     }
 
     if (r->sh->leader == slot + 1) {
         wscast_store(&r->sh->redis_up, 0);
+        wscast_step();
         wscast_store(&r->sh->leader, 0);
+        wscast_step();
         __atomic_add_fetch(&r->sh->leader_epoch, 1, __ATOMIC_SEQ_CST);
+        wscast_step();
     }
 
     r->sh->tenancies++;
+    wscast_step();
     wscast_store(&s->state, WSCAST_SLOT_FREE);
+    wscast_step();
 }
 
 
@@ -302,6 +335,7 @@ wscast_ring_append(wscast_ring_t *r, const wscast_record_t *rec,
     hash = wscast_hash(sh->seed, rec->channel);
 
     r->lock(r->ctx);
+    wscast_step();
 
     tail = wscast_load(&sh->tail);
     at = tail;
@@ -320,9 +354,11 @@ wscast_ring_append(wscast_ring_t *r, const wscast_record_t *rec,
 
     if (at != tail) {
         wscast_ring_write(r, tail, NULL, 0, at - tail);
+        wscast_step();
     }
 
     wscast_ring_write(r, at, rec, hash, need);
+    wscast_step();
 
     if (rec->to != WSCAST_NO_SLOT) {
         wscast_slotset_add(targets, rec->to % WSCAST_SLOTS);
@@ -336,6 +372,7 @@ wscast_ring_append(wscast_ring_t *r, const wscast_record_t *rec,
     }
 
     wscast_store(&sh->tail, end);
+    wscast_step();
     wscast_ring_notify(r, tail, end, targets, wake);
 
     r->unlock(r->ctx);
@@ -370,9 +407,11 @@ wscast_ring_room(wscast_ring_t *r, uint64_t end, wscast_slotset_t *wake)
 
     if (r->slot != WSCAST_NO_SLOT) {
         wscast_store(&sh->slots[r->slot].waiting, 1);
+        wscast_step();
     }
 
     wscast_store(&sh->waiters, 1);
+    wscast_step();
 
     sh->floor = wscast_ring_slowest(r, end, wake);
 
@@ -416,9 +455,11 @@ wscast_ring_slowest(wscast_ring_t *r, uint64_t end, wscast_slotset_t *wake)
 
             if (stalled == 0) {
                 wscast_store(&slot->stalled, now);
+                wscast_step();
 
             } else if (now > stalled && now - stalled > WSCAST_RING_STALL) {
                 wscast_store(&slot->state, WSCAST_SLOT_CUT);
+                wscast_step();
                 continue;
             }
         }
@@ -452,6 +493,7 @@ wscast_ring_write(wscast_ring_t *r, uint64_t at, const wscast_record_t *rec,
     }
 
     h->size = (uint32_t) size;
+    wscast_step();
     h->kind = (uint16_t) rec->kind;
     h->from = (uint16_t) r->slot;
     h->to = (uint16_t) rec->to;
@@ -461,6 +503,7 @@ wscast_ring_write(wscast_ring_t *r, uint64_t at, const wscast_record_t *rec,
     h->arg = rec->arg;
 
     p += sizeof(wscast_record_sh_t);
+    wscast_step();
 
     if (rec->channel.len) {
         memcpy(p, rec->channel.data, rec->channel.len);
@@ -499,6 +542,7 @@ wscast_ring_notify(wscast_ring_t *r, uint64_t old, uint64_t tail,
             (void) __atomic_compare_exchange_n(&slot->cursor, &cursor, tail,
                                                0, __ATOMIC_SEQ_CST,
                                                __ATOMIC_SEQ_CST);
+            wscast_step();
             continue;
         }
 
@@ -506,6 +550,7 @@ wscast_ring_notify(wscast_ring_t *r, uint64_t old, uint64_t tail,
             && __atomic_exchange_n(&slot->woken, 1, __ATOMIC_SEQ_CST) == 0)
         {
             wscast_slotset_add(wake, i);
+            wscast_step();
         }
     }
 }
@@ -558,6 +603,8 @@ wscast_ring_read(wscast_ring_t *r, wscast_record_t *rec,
             wscast_ring_wake_waiters(r, wake);
             return WSCAST_MORE;
         }
+
+        wscast_step();
 
         p = r->log + (cursor & (r->sh->log_size - 1));
         left = r->sh->log_size - (cursor & (r->sh->log_size - 1));
@@ -617,7 +664,9 @@ wscast_ring_read(wscast_ring_t *r, wscast_record_t *rec,
             wscast_store(&slot->stalled, 0);
         }
 
+        wscast_step();
         wscast_store(&slot->cursor, next);
+        wscast_step();
 
         rec->kind = h.kind;
         rec->from = h.from;
@@ -643,8 +692,10 @@ wscast_ring_lost(wscast_ring_t *r)
     r->lock(r->ctx);
 
     wscast_store(&slot->cursor, wscast_load(&r->sh->tail));
+    wscast_step();
     wscast_store(&slot->stalled, 0);
     wscast_store(&slot->state, WSCAST_SLOT_ACTIVE);
+    wscast_step();
 
     r->unlock(r->ctx);
 
@@ -662,6 +713,7 @@ wscast_ring_wake_waiters(wscast_ring_t *r, wscast_slotset_t *wake)
     }
 
     wscast_store(&r->sh->waiters, 0);
+    wscast_step();
 
     for (i = 0; i < r->sh->high && i < WSCAST_SLOTS; i++) {
         if (__atomic_exchange_n(&r->sh->slots[i].waiting, 0,
@@ -726,7 +778,9 @@ wscast_ring_lead(wscast_ring_t *r, wscast_slotset_t *wake)
 
     if (wscast_load(&r->sh->leader) == 0) {
         wscast_store(&r->sh->leader, r->slot + 1);
+        wscast_step();
         __atomic_add_fetch(&r->sh->leader_epoch, 1, __ATOMIC_SEQ_CST);
+        wscast_step();
         wscast_ring_wake_all(r, wake);
     }
 
@@ -747,7 +801,9 @@ wscast_ring_resign(wscast_ring_t *r, wscast_slotset_t *wake)
 
     if (wscast_load(&r->sh->leader) == r->slot + 1) {
         wscast_store(&r->sh->redis_up, 0);
+        wscast_step();
         wscast_store(&r->sh->leader, 0);
+        wscast_step();
         __atomic_add_fetch(&r->sh->leader_epoch, 1, __ATOMIC_SEQ_CST);
         wscast_ring_wake_all(r, wake);
     }

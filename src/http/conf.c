@@ -3,7 +3,6 @@
 
 
 #define NGX_HTTP_WSCAST_ZONE      (32 * 1024 * 1024)
-#define NGX_HTTP_WSCAST_USER_MAX  1024      /* bytes; see upgrade.c */
 
 
 static char *ngx_http_wscast_merge_session(ngx_conf_t *cf,

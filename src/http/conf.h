@@ -97,6 +97,8 @@ typedef struct {
 } ngx_http_wscast_loc_conf_t;
 
 
+#define NGX_HTTP_WSCAST_USER_MAX  1024      /* bytes of a user's name */
+
 #define NGX_HTTP_WSCAST_RELEASE  0
 #define NGX_HTTP_WSCAST_HOLD     1
 

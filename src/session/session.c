@@ -1,16 +1,6 @@
 #include "session.h"
+#include "inner.h"
 #include "prepare.h"
-
-
-/* One publish whose receipt is outstanding; freed by its done(). */
-
-typedef struct {
-    wscast_receipt_t     receipt;
-    wscast_list_t        link;          /* of session->answers */
-    wscast_session_t    *session;       /* NULL: it has gone */
-    wscast_str_t         id;            /* both lie behind the struct */
-    wscast_str_t         channel;
-} wscast_answer_t;
 
 
 static wscast_status_t wscast_session_join(wscast_session_t *s,
@@ -22,29 +12,8 @@ static wscast_status_t wscast_session_subscribe(wscast_session_t *s,
     wscast_command_t *c);
 static wscast_status_t wscast_session_unsubscribe(wscast_session_t *s,
     wscast_command_t *c);
-static wscast_status_t wscast_session_publish(wscast_session_t *s,
-    wscast_command_t *c);
-static wscast_status_t wscast_session_submit(wscast_session_t *s,
-    const wscast_pub_fields_t *f, wscast_str_t id);
-static void wscast_session_retry(wscast_waiter_t *w);
-static wscast_answer_t *wscast_answer_create(wscast_session_t *s,
-    const wscast_pub_fields_t *f, wscast_str_t id);
-static void wscast_answer_done(wscast_receipt_t *r, wscast_status_t status);
-static wscast_status_t wscast_session_published(wscast_session_t *s,
-    wscast_str_t id, wscast_str_t channel, wscast_status_t status);
-static wscast_status_t wscast_session_error(wscast_session_t *s,
-    wscast_str_t id, unsigned code, const char *reason, wscast_str_t channel);
-static wscast_status_t wscast_session_tell(wscast_session_t *s,
-    wscast_event_t *e);
 static wscast_subscription_t *wscast_session_find(wscast_session_t *s,
     wscast_str_t channel);
-static wscast_status_t wscast_session_keep_id(wscast_session_t *s,
-    wscast_str_t id);
-static void wscast_session_drop_id(wscast_session_t *s);
-static void wscast_session_unblocked(wscast_session_t *s);
-
-
-static const wscast_str_t  wscast_empty = { 0, NULL };
 
 
 wscast_status_t
@@ -103,7 +72,7 @@ wscast_session_copy(wscast_session_t *s,
     const wscast_session_params_t *params)
 {
     size_t         len;
-    wscast_str_t   channel;
+    wscast_str_t    channel;
     unsigned char  *p;
 
     /* text publishes to the first; json may leave out the only one */
@@ -353,230 +322,12 @@ wscast_session_unsubscribe(wscast_session_t *s, wscast_command_t *c)
 }
 
 
-static wscast_status_t
-wscast_session_publish(wscast_session_t *s, wscast_command_t *c)
-{
-    wscast_pub_fields_t  f;
-
-    if (!wscast_channel_valid(c->channel, s->conf->channel_length)) {
-        return wscast_session_error(s, c->id, 400, "no valid channel",
-                                    wscast_empty);
-    }
-
-    if (!wscast_granted(s->grants, WSCAST_MAY_PUBLISH, c->channel)) {
-        return wscast_session_error(s, c->id, 403,
-                                    "not allowed to publish to", c->channel);
-    }
-
-    memset(&f, 0, sizeof(wscast_pub_fields_t));
-
-    f.kind = WSCAST_PUB_MESSAGE;
-    f.flags = c->flags;
-    f.time = s->engine->now(s->engine->ctx);
-    f.channel = c->channel;
-    f.data = c->data;
-    f.client = wscast_str(s->client, WSCAST_CLIENT_ID);
-    f.user = s->user;
-
-    if (wscast_rule_no_echo(s->engine->rules, s->engine->nrules, f.channel)) {
-        f.flags |= WSCAST_PUB_NO_ECHO;
-    }
-
-    return wscast_session_submit(s, &f, c->id);
-}
-
-
-static wscast_status_t
-wscast_session_submit(wscast_session_t *s, const wscast_pub_fields_t *f,
-    wscast_str_t id)
-{
-    wscast_answer_t  *a;
-    wscast_status_t   rc;
-
-    a = NULL;
-
-    if (s->engine->receipts) {
-        a = wscast_answer_create(s, f, id);
-        if (a == NULL) {
-            return WSCAST_CLOSE_NO_MEMORY;
-        }
-    }
-
-    rc = s->engine->publish(s->engine->ctx, f, a ? &a->receipt : NULL,
-                            &s->waiter);
-
-    if (rc == WSCAST_MORE) {
-        wscast_list_append(&s->answers, &a->link);
-        s->nanswers++;
-
-        return WSCAST_OK;
-    }
-
-    wscast_free(a);
-
-    if (rc != WSCAST_AGAIN) {
-        return wscast_session_published(s, id, f->channel, rc);
-    }
-
-    /* the message dies with its buffer, so it is copied */
-
-    s->held = wscast_publication_create(f);
-
-    if (s->held == NULL) {
-        return WSCAST_CLOSE_NO_MEMORY;
-    }
-
-    return wscast_session_keep_id(s, id);
-}
-
-
-/* There may be room on the bus again. */
-
-static void
-wscast_session_retry(wscast_waiter_t *w)
-{
-    size_t                 id_len;
-    unsigned char         *id;
-    wscast_status_t        rc;
-    wscast_session_t      *s;
-    wscast_publication_t  *held;
-
-    s = wscast_container(w, wscast_session_t, waiter);
-
-    if (s->held == NULL) {
-        return;
-    }
-
-    held = s->held;
-    id = s->id;
-    id_len = s->id_len;
-
-    s->held = NULL;
-    s->id = NULL;
-    s->id_len = 0;
-
-    rc = wscast_session_submit(s, &held->f, wscast_str(id, id_len));
-
-    wscast_publication_release(held);
-    wscast_free(id);
-
-    if (rc != WSCAST_OK) {
-        s->handler->finalize(s->ctx, rc);
-        return;
-    }
-
-    s->resuming = 1;
-    wscast_session_unblocked(s);
-}
-
-
-static wscast_answer_t *
-wscast_answer_create(wscast_session_t *s, const wscast_pub_fields_t *f,
-    wscast_str_t id)
-{
-    size_t            len;
-    unsigned char    *p;
-    wscast_answer_t  *a;
-
-    /* a dialect without answers only wants to know of failures */
-
-    len = s->conf->dialect->answers ? id.len + f->channel.len : 0;
-
-    a = wscast_alloc(sizeof(wscast_answer_t) + len);
-    if (a == NULL) {
-        return NULL;
-    }
-
-    memset(a, 0, sizeof(wscast_answer_t));
-
-    a->receipt.done = wscast_answer_done;
-    wscast_list_init(&a->receipt.link);
-    wscast_list_init(&a->link);
-    a->session = s;
-
-    if (len) {
-        p = (unsigned char *) (a + 1);
-
-        if (id.len) {
-            memcpy(p, id.data, id.len);
-        }
-
-        memcpy(p + id.len, f->channel.data, f->channel.len);
-
-        a->id = wscast_str(p, id.len);
-        a->channel = wscast_str(p + id.len, f->channel.len);
-    }
-
-    return a;
-}
-
-
-static void
-wscast_answer_done(wscast_receipt_t *r, wscast_status_t status)
-{
-    wscast_answer_t   *a;
-    wscast_status_t    rc;
-    wscast_session_t  *s;
-
-    a = wscast_container(r, wscast_answer_t, receipt);
-    s = a->session;
-
-    if (s) {
-        wscast_list_remove(&a->link);
-
-        if (s->nanswers-- == WSCAST_UNANSWERED) {
-            s->resuming = 1;
-        }
-
-        rc = wscast_session_published(s, a->id, a->channel, status);
-
-        if (rc != WSCAST_OK) {
-            s->handler->finalize(s->ctx, rc);
-        }
-
-        wscast_session_unblocked(s);
-    }
-
-    wscast_free(a);
-}
-
-
-static wscast_status_t
-wscast_session_published(wscast_session_t *s, wscast_str_t id,
-    wscast_str_t channel, wscast_status_t status)
-{
-    wscast_event_t  e;
-
-    switch (status) {
-
-    case WSCAST_OK:
-        memset(&e, 0, sizeof(wscast_event_t));
-        e.type = WSCAST_EVENT_PUBLISHED;
-        e.id = id;
-        e.channel = channel;
-
-        return wscast_session_tell(s, &e);
-
-    case WSCAST_CLOSE_AWAY:
-        return wscast_session_error(s, id, 503, "engine is away",
-                                    wscast_empty);
-
-    case WSCAST_CLOSE_TOO_BIG:
-        return wscast_session_error(s, id, 413, "message is too large",
-                                    wscast_empty);
-
-    default:
-        return status > 0 ? status : WSCAST_CLOSE_NO_MEMORY;
-    }
-}
-
-
 /*
  * Tells an error in the dialects that can; in the others the client would not
  * learn that its message was lost, so the connection ends with a code.
  */
 
-static wscast_status_t
+wscast_status_t
 wscast_session_error(wscast_session_t *s, wscast_str_t id, unsigned code,
     const char *reason, wscast_str_t channel)
 {
@@ -608,7 +359,7 @@ wscast_session_error(wscast_session_t *s, wscast_str_t id, unsigned code,
 }
 
 
-static wscast_status_t
+wscast_status_t
 wscast_session_tell(wscast_session_t *s, wscast_event_t *e)
 {
     unsigned            told;
@@ -672,20 +423,14 @@ wscast_session_disconnect(wscast_session_t *s)
 void
 wscast_session_close(wscast_session_t *s)
 {
-    wscast_list_t    *l, *tmp;
-    wscast_answer_t  *a;
+    wscast_list_t  *l, *tmp;
 
     wscast_list_each(l, tmp, &s->subscriptions) {
         wscast_fanout_unsubscribe(s->engine->fanout,
                          wscast_container(l, wscast_subscription_t, link));
     }
 
-    wscast_list_each(l, tmp, &s->answers) {
-        a = wscast_container(l, wscast_answer_t, link);
-        a->session = NULL;
-        wscast_list_remove(l);
-    }
-
+    wscast_session_orphan_answers(s);
     wscast_list_remove(&s->waiter.link);
 
     wscast_prepared_release(s->welcome);
@@ -729,7 +474,7 @@ wscast_session_find(wscast_session_t *s, wscast_str_t channel)
 }
 
 
-static wscast_status_t
+wscast_status_t
 wscast_session_keep_id(wscast_session_t *s, wscast_str_t id)
 {
     if (id.len) {
@@ -746,7 +491,7 @@ wscast_session_keep_id(wscast_session_t *s, wscast_str_t id)
 }
 
 
-static void
+void
 wscast_session_drop_id(wscast_session_t *s)
 {
     wscast_free(s->id);
@@ -757,27 +502,11 @@ wscast_session_drop_id(wscast_session_t *s)
 
 /* Tells conn, once, that what it held back may go on. */
 
-static void
+void
 wscast_session_unblocked(wscast_session_t *s)
 {
     if (s->resuming && !wscast_session_blocked(s)) {
         s->resuming = 0;
         s->handler->resume(s->ctx);
     }
-}
-
-
-int
-wscast_rule_no_echo(const wscast_rule_t *rules, size_t n,
-    wscast_str_t channel)
-{
-    size_t  i;
-
-    for (i = 0; i < n; i++) {
-        if (wscast_pattern_match(rules[i].pattern, channel)) {
-            return rules[i].no_echo;
-        }
-    }
-
-    return 0;
 }

@@ -1,0 +1,30 @@
+/*
+ * params.h: what the variables of a handshake say about its client.
+ *
+ * Audience: http/upgrade.
+ */
+
+#ifndef NGX_HTTP_WSCAST_PARAMS_H
+#define NGX_HTTP_WSCAST_PARAMS_H
+
+
+#include "conf.h"
+
+
+/*
+ * NGX_OK if the request may come from where it does.  Only browsers send an
+ * Origin, and they cannot be made to lie about it.
+ */
+ngx_int_t ngx_http_wscast_origin(ngx_http_request_t *r,
+    ngx_http_wscast_loc_conf_t *wlcf);
+
+/*
+ * Evaluates user, welcome, channels and grants into params, whose views point
+ * into the request's pool.  With own_grants set, grants are the caller's to
+ * free.  NULL, or why the values cannot be used.
+ */
+const char *ngx_http_wscast_params(ngx_http_request_t *r,
+    ngx_http_wscast_loc_conf_t *wlcf, wscast_session_params_t *params);
+
+
+#endif /* NGX_HTTP_WSCAST_PARAMS_H */
