@@ -65,4 +65,12 @@ void ngx_wscast_redis_resume(ngx_wscast_redis_t *redis);
 void ngx_wscast_redis_tick(ngx_wscast_redis_t *redis);
 
 
+/* For the files of this room: what hears of the subscribing connection. */
+extern const ngx_wscast_redis_link_handler_t  ngx_wscast_redis_subscriber;
+
+/* For the files of this room: the name in Redis; valid until the next call. */
+wscast_str_t ngx_wscast_redis_name(ngx_wscast_redis_t *redis,
+    wscast_str_t channel);
+
+
 #endif /* NGX_WSCAST_REDIS_H */

@@ -167,6 +167,9 @@ void ngx_wscast_conns_drain_one(ngx_wscast_conn_t *conn);
 /* For the files of this room: the silence timer has fired. */
 void ngx_wscast_conn_heartbeat(ngx_wscast_conn_t *conn);
 
+/* For the files of this room: reads and handles what there is, for a turn. */
+void ngx_wscast_conn_read(ngx_wscast_conn_t *conn);
+
 /* For the files of this room: writes what it can.  NGX_OK, AGAIN, ERROR. */
 ngx_int_t ngx_wscast_conn_write(ngx_wscast_conn_t *conn);
 
