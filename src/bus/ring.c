@@ -59,6 +59,8 @@ static void wscast_ring_write(wscast_ring_t *r, uint64_t at,
 static void wscast_ring_notify(wscast_ring_t *r, uint64_t old, uint64_t tail,
     const wscast_slotset_t *targets, wscast_slotset_t *wake);
 static void wscast_ring_release(wscast_ring_t *r, unsigned slot);
+static int wscast_ring_advance(wscast_slot_sh_t *slot, uint64_t cursor,
+    uint64_t next);
 static wscast_status_t wscast_ring_lost(wscast_ring_t *r);
 static void wscast_ring_wake_waiters(wscast_ring_t *r,
     wscast_slotset_t *wake);
@@ -615,6 +617,10 @@ wscast_ring_read(wscast_ring_t *r, wscast_record_t *rec,
         if (h.size < WSCAST_RING_ALIGN || h.size % WSCAST_RING_ALIGN
             || h.size > left || h.size > tail - cursor)
         {
+            if (wscast_load(&slot->cursor) != cursor) {
+                continue;
+            }
+
             return wscast_ring_lost(r);
         }
 
@@ -625,14 +631,17 @@ wscast_ring_read(wscast_ring_t *r, wscast_record_t *rec,
                 ? r->counts[h.hash & (r->sh->buckets - 1)] == 0
                 : h.to != r->slot))
         {
-            /* may fail only if the slot was cut: seen in the next round */
-            wscast_store(&slot->cursor, next);
+            (void) wscast_ring_advance(slot, cursor, next);
             continue;
         }
 
         len = (size_t) h.channel_len + h.body_len;
 
         if (sizeof(wscast_record_sh_t) + len > h.size) {
+            if (wscast_load(&slot->cursor) != cursor) {
+                continue;
+            }
+
             return wscast_ring_lost(r);
         }
 
@@ -665,7 +674,11 @@ wscast_ring_read(wscast_ring_t *r, wscast_record_t *rec,
         }
 
         wscast_step();
-        wscast_store(&slot->cursor, next);
+
+        if (!wscast_ring_advance(slot, cursor, next)) {
+            continue;
+        }
+
         wscast_step();
 
         rec->kind = h.kind;
@@ -677,6 +690,20 @@ wscast_ring_read(wscast_ring_t *r, wscast_record_t *rec,
 
         return WSCAST_OK;
     }
+}
+
+
+/*
+ * While the cursor stands, the log behind it is kept.  But a writer may move it
+ * over a record that does not concern the slot: what was read then may already
+ * have been another's bytes, and to store the old position would go back.
+ */
+
+static int
+wscast_ring_advance(wscast_slot_sh_t *slot, uint64_t cursor, uint64_t next)
+{
+    return __atomic_compare_exchange_n(&slot->cursor, &cursor, next, 0,
+                                       __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
 
