@@ -453,10 +453,12 @@ wscast_ring_slowest(wscast_ring_t *r, uint64_t end, wscast_slotset_t *wake)
             }
 
             wscast_slotset_add(wake, i);
-            stalled = wscast_load(&slot->stalled);
+            stalled = slot->stalled;
 
-            if (stalled == 0) {
-                wscast_store(&slot->stalled, now);
+            if (stalled == 0 || slot->stalled_at != cursor) {
+                slot->stalled = now;
+                wscast_step();
+                slot->stalled_at = cursor;
                 wscast_step();
 
             } else if (now > stalled && now - stalled > WSCAST_RING_STALL) {
@@ -667,10 +669,6 @@ wscast_ring_read(wscast_ring_t *r, wscast_record_t *rec,
 
         if (wscast_load(&slot->state) != WSCAST_SLOT_ACTIVE) {
             return wscast_ring_lost(r);
-        }
-
-        if (wscast_load(&slot->stalled)) {
-            wscast_store(&slot->stalled, 0);
         }
 
         wscast_step();

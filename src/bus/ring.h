@@ -93,6 +93,7 @@ typedef struct {
     uint64_t             cursor;        /* next position to read */
     uint64_t             stalled;       /* ms: since when writers wait for it
                                            and it reads nothing; 0: they don't */
+    uint64_t             stalled_at;    /* its cursor then */
     uint64_t             woken;         /* a wake-up is under way */
     uint64_t             waiting;       /* it waits for room */
     uint64_t             counters[WSCAST_COUNTERS];
