@@ -230,6 +230,7 @@ wscast_ring_leave(wscast_ring_t *r)
 
     r->unlock(r->ctx);
 
+    memset(r->counts, 0, r->sh->buckets * sizeof(uint32_t));
     r->slot = WSCAST_NO_SLOT;
 }
 

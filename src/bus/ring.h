@@ -192,7 +192,7 @@ void wscast_ring_close(wscast_ring_t *r);
 wscast_status_t wscast_ring_claim(wscast_ring_t *r, uint64_t pid,
     uint64_t nonce);
 
-/* Gives the own slot back: interest is cleared, counters are kept. */
+/* Gives the own slot back: it listens to nothing, its counters are kept. */
 void wscast_ring_leave(wscast_ring_t *r);
 
 /* Releases the slots of dead processes; returns how many. */
