@@ -105,8 +105,7 @@ wscast_ring_max(size_t zone)
 {
     /* a record is contiguous: it may need as much again for the pad */
 
-    return wscast_ring_log_size(zone) / 2 - sizeof(wscast_record_sh_t)
-           - WSCAST_RING_ALIGN;
+    return wscast_ring_log_size(zone) / 2 - sizeof(wscast_record_sh_t);
 }
 
 
