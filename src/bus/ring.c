@@ -59,6 +59,8 @@ static void wscast_ring_write(wscast_ring_t *r, uint64_t at,
 static void wscast_ring_notify(wscast_ring_t *r, uint64_t old, uint64_t tail,
     const wscast_slotset_t *targets, wscast_slotset_t *wake);
 static void wscast_ring_release(wscast_ring_t *r, unsigned slot);
+static wscast_status_t wscast_ring_take(wscast_ring_t *r, uint64_t cursor,
+    uint64_t tail, wscast_record_sh_t *h);
 static int wscast_ring_advance(wscast_slot_sh_t *slot, uint64_t cursor,
     uint64_t next);
 static wscast_status_t wscast_ring_lost(wscast_ring_t *r);
@@ -135,9 +137,11 @@ wscast_ring_open(wscast_ring_t *r, wscast_ring_sh_t *sh, size_t zone)
     }
 
     r->sh = sh;
+    r->log_size = wscast_ring_log_size(zone);
+    r->buckets = wscast_ring_buckets(zone);
     r->interest = (uint64_t *) (sh + 1);
     r->log = (unsigned char *) (r->interest
-                                + sh->buckets * WSCAST_SLOT_WORDS);
+                                + r->buckets * WSCAST_SLOT_WORDS);
     r->slot = WSCAST_NO_SLOT;
     r->nonce = 0;
     r->copy = NULL;
@@ -229,7 +233,7 @@ wscast_ring_leave(wscast_ring_t *r)
 
     r->unlock(r->ctx);
 
-    memset(r->counts, 0, r->sh->buckets * sizeof(uint32_t));
+    memset(r->counts, 0, r->buckets * sizeof(uint32_t));
     r->slot = WSCAST_NO_SLOT;
 }
 
@@ -285,7 +289,7 @@ wscast_ring_release(wscast_ring_t *r, unsigned slot)
 
     s = &r->sh->slots[slot];
 
-    for (n = 0; n < r->sh->buckets; n++) {
+    for (n = 0; n < r->buckets; n++) {
         __atomic_and_fetch(r->interest + n * WSCAST_SLOT_WORDS + slot / 64,
                            ~((uint64_t) 1 << (slot % 64)), __ATOMIC_SEQ_CST);
     }
@@ -330,7 +334,7 @@ wscast_ring_append(wscast_ring_t *r, const wscast_record_t *rec,
     size = sizeof(wscast_record_sh_t) + rec->channel.len + rec->body.len;
     need = wscast_align(size);
 
-    if (need > sh->log_size / 2 || rec->channel.len > UINT16_MAX) {
+    if (need > r->log_size / 2 || rec->channel.len > UINT16_MAX) {
         return WSCAST_CLOSE_TOO_BIG;
     }
 
@@ -341,7 +345,7 @@ wscast_ring_append(wscast_ring_t *r, const wscast_record_t *rec,
 
     tail = wscast_load(&sh->tail);
     at = tail;
-    end = sh->log_size - (at & (sh->log_size - 1));
+    end = r->log_size - (at & (r->log_size - 1));
 
     if (end < need) {
         at += end;
@@ -392,13 +396,13 @@ wscast_ring_room(wscast_ring_t *r, uint64_t end, wscast_slotset_t *wake)
 
     sh = r->sh;
 
-    if (end - sh->floor <= sh->log_size) {
+    if (end - sh->floor <= r->log_size) {
         return 1;
     }
 
     sh->floor = wscast_ring_slowest(r, end, NULL);
 
-    if (end - sh->floor <= sh->log_size) {
+    if (end - sh->floor <= r->log_size) {
         return 1;
     }
 
@@ -417,7 +421,7 @@ wscast_ring_room(wscast_ring_t *r, uint64_t end, wscast_slotset_t *wake)
 
     sh->floor = wscast_ring_slowest(r, end, wake);
 
-    return end - sh->floor <= sh->log_size;
+    return end - sh->floor <= r->log_size;
 }
 
 
@@ -445,7 +449,7 @@ wscast_ring_slowest(wscast_ring_t *r, uint64_t end, wscast_slotset_t *wake)
 
         cursor = wscast_load(&slot->cursor);
 
-        if (wake && end - cursor > r->sh->log_size && i != r->slot) {
+        if (wake && end - cursor > r->log_size && i != r->slot) {
 
             if (!r->alive(r->ctx, slot->pid)) {
                 wscast_ring_release(r, i);
@@ -486,7 +490,7 @@ wscast_ring_write(wscast_ring_t *r, uint64_t at, const wscast_record_t *rec,
     unsigned char       *p;
     wscast_record_sh_t  *h;
 
-    p = r->log + (at & (r->sh->log_size - 1));
+    p = r->log + (at & (r->log_size - 1));
     h = (wscast_record_sh_t *) (void *) p;
 
     if (rec == NULL) {
@@ -583,12 +587,10 @@ wscast_status_t
 wscast_ring_read(wscast_ring_t *r, wscast_record_t *rec,
     wscast_slotset_t *wake)
 {
-    void                *copy;
-    size_t               len, left;
-    uint64_t             cursor, tail, next;
+    uint64_t             cursor, tail;
+    wscast_status_t      rc;
     wscast_slot_sh_t    *slot;
     wscast_record_sh_t   h;
-    const unsigned char *p;
 
     slot = &r->sh->slots[r->slot];
 
@@ -610,84 +612,100 @@ wscast_ring_read(wscast_ring_t *r, wscast_record_t *rec,
 
         wscast_step();
 
-        p = r->log + (cursor & (r->sh->log_size - 1));
-        left = r->sh->log_size - (cursor & (r->sh->log_size - 1));
+        rc = wscast_ring_take(r, cursor, tail, &h);
 
-        memset(&h, 0, sizeof(wscast_record_sh_t));
-        memcpy(&h, p, left < sizeof(h) ? left : sizeof(h));
+        if (rc == WSCAST_OK || rc == WSCAST_MORE) {
 
-        if (h.size < WSCAST_RING_ALIGN || h.size % WSCAST_RING_ALIGN
-            || h.size > left || h.size > tail - cursor)
-        {
-            if (wscast_load(&slot->cursor) != cursor) {
-                continue;
+            /* who was cut loose meanwhile may have read another's bytes */
+
+            __atomic_thread_fence(__ATOMIC_SEQ_CST);
+            wscast_step();
+
+            if (wscast_load(&slot->state) == WSCAST_SLOT_ACTIVE
+                && wscast_ring_advance(slot, cursor, cursor + h.size)
+                && rc == WSCAST_OK)
+            {
+                wscast_step();
+                break;
             }
 
-            return wscast_ring_lost(r);
-        }
-
-        next = cursor + h.size;
-
-        if (h.kind == WSCAST_REC_PAD
-            || (h.to == WSCAST_NO_SLOT
-                ? r->counts[h.hash & (r->sh->buckets - 1)] == 0
-                : h.to != r->slot))
-        {
-            (void) wscast_ring_advance(slot, cursor, next);
             continue;
         }
 
-        len = (size_t) h.channel_len + h.body_len;
-
-        if (sizeof(wscast_record_sh_t) + len > h.size) {
-            if (wscast_load(&slot->cursor) != cursor) {
-                continue;
-            }
-
-            return wscast_ring_lost(r);
+        if (wscast_load(&slot->cursor) == cursor) {
+            (void) wscast_ring_lost(r);
+            return rc;
         }
-
-        if (len > r->copy_size) {
-            copy = wscast_realloc(r->copy, len);
-
-            if (copy == NULL) {
-                (void) wscast_ring_lost(r);
-                return WSCAST_NOMEM;
-            }
-
-            r->copy = copy;
-            r->copy_size = len;
-        }
-
-        if (len) {
-            memcpy(r->copy, p + sizeof(wscast_record_sh_t), len);
-        }
-
-        /* who was cut loose meanwhile may have read another's bytes */
-
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
-
-        if (wscast_load(&slot->state) != WSCAST_SLOT_ACTIVE) {
-            return wscast_ring_lost(r);
-        }
-
-        wscast_step();
-
-        if (!wscast_ring_advance(slot, cursor, next)) {
-            continue;
-        }
-
-        wscast_step();
-
-        rec->kind = h.kind;
-        rec->from = h.from;
-        rec->to = h.to;
-        rec->arg = h.arg;
-        rec->channel = wscast_str(r->copy, h.channel_len);
-        rec->body = wscast_str(r->copy + h.channel_len, h.body_len);
-
-        return WSCAST_OK;
     }
+
+    rec->kind = h.kind;
+    rec->from = h.from;
+    rec->to = h.to;
+    rec->arg = h.arg;
+    rec->channel = wscast_str(r->copy, h.channel_len);
+    rec->body = wscast_str(r->copy + h.channel_len, h.body_len);
+
+    return WSCAST_OK;
+}
+
+
+/*
+ * Copies what lies at the cursor.  WSCAST_MORE: it is not for the own slot;
+ * WSCAST_ERROR: it is no record.  True only if the cursor is still there.
+ */
+
+static wscast_status_t
+wscast_ring_take(wscast_ring_t *r, uint64_t cursor, uint64_t tail,
+    wscast_record_sh_t *h)
+{
+    void                 *copy;
+    size_t                len, left;
+    const unsigned char  *p;
+
+    p = r->log + (cursor & (r->log_size - 1));
+    left = r->log_size - (cursor & (r->log_size - 1));
+
+    memset(h, 0, sizeof(wscast_record_sh_t));
+    memcpy(h, p, left < sizeof(wscast_record_sh_t)
+                 ? left : sizeof(wscast_record_sh_t));
+
+    if (tail - cursor > r->log_size
+        || h->size < WSCAST_RING_ALIGN || h->size % WSCAST_RING_ALIGN
+        || h->size > left || h->size > tail - cursor)
+    {
+        return WSCAST_ERROR;
+    }
+
+    if (h->kind == WSCAST_REC_PAD
+        || (h->to == WSCAST_NO_SLOT
+            ? r->counts[h->hash & (r->buckets - 1)] == 0
+            : h->to != r->slot))
+    {
+        return WSCAST_MORE;
+    }
+
+    len = (size_t) h->channel_len + h->body_len;
+
+    if (sizeof(wscast_record_sh_t) + len > h->size) {
+        return WSCAST_ERROR;
+    }
+
+    if (len > r->copy_size) {
+        copy = wscast_realloc(r->copy, len);
+
+        if (copy == NULL) {
+            return WSCAST_NOMEM;
+        }
+
+        r->copy = copy;
+        r->copy_size = len;
+    }
+
+    if (len) {
+        memcpy(r->copy, p + sizeof(wscast_record_sh_t), len);
+    }
+
+    return WSCAST_OK;
 }
 
 
@@ -753,7 +771,7 @@ wscast_ring_wake_waiters(wscast_ring_t *r, wscast_slotset_t *wake)
 static uint64_t *
 wscast_ring_bucket(const wscast_ring_t *r, uint64_t hash)
 {
-    return r->interest + (hash & (r->sh->buckets - 1)) * WSCAST_SLOT_WORDS;
+    return r->interest + (hash & (r->buckets - 1)) * WSCAST_SLOT_WORDS;
 }
 
 
@@ -764,7 +782,7 @@ wscast_ring_listen(wscast_ring_t *r, wscast_str_t channel)
 
     hash = wscast_hash(r->sh->seed, channel);
 
-    if (r->counts[hash & (r->sh->buckets - 1)]++ == 0) {
+    if (r->counts[hash & (r->buckets - 1)]++ == 0) {
         __atomic_or_fetch(wscast_ring_bucket(r, hash) + r->slot / 64,
                           (uint64_t) 1 << (r->slot % 64), __ATOMIC_SEQ_CST);
     }
@@ -778,7 +796,7 @@ wscast_ring_unlisten(wscast_ring_t *r, wscast_str_t channel)
 
     hash = wscast_hash(r->sh->seed, channel);
 
-    if (--r->counts[hash & (r->sh->buckets - 1)] == 0) {
+    if (--r->counts[hash & (r->buckets - 1)] == 0) {
         __atomic_and_fetch(wscast_ring_bucket(r, hash) + r->slot / 64,
                            ~((uint64_t) 1 << (r->slot % 64)),
                            __ATOMIC_SEQ_CST);

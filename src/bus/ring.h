@@ -151,6 +151,8 @@ typedef struct {
     wscast_ring_sh_t    *sh;
     uint64_t            *interest;      /* in sh: buckets x WSCAST_SLOT_WORDS */
     unsigned char       *log;           /* in sh */
+    size_t               log_size;      /* private: as sh had them at first */
+    size_t               buckets;
     uint32_t            *counts;        /* private: own channels per bucket */
     unsigned char       *copy;          /* private: the record being read */
     size_t               copy_size;
