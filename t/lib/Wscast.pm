@@ -256,8 +256,49 @@ sub connect_ws {
     return Wscast::WebSocket->new(@_);
 }
 
+# -- many clients at once ------------------------------------------------
+
+# gather(\@clients, until => sub { }, message => sub { my ($ws, $m) = @_ },
+#     timeout => 10, close => sub { my ($ws) = @_ })
+#
+# Reads from all of them, writes what they have queued, calls message for each
+# data message, until the condition holds.  Returns what the condition did;
+# something false if the deadline has passed before.
+
 sub gather {
-    return Wscast::WebSocket::gather(@_);
+    my ($clients, %option) = @_;
+    my $end = time + scale($option{timeout} // 10);
+
+    while (1) {
+        my $met = $option{until}->();
+        return $met if $met || time > $end;
+
+        my @live = grep { $_->{sock} && !$_->{eof} } @$clients;
+        return $met if !@live;
+
+        my ($rin, $win) = ('', '');
+
+        for my $ws (@live) {
+            vec($rin, fileno $ws->{sock}, 1) = 1;
+            vec($win, fileno $ws->{sock}, 1) = 1 if length $ws->{out};
+        }
+
+        select $rin, $win, undef, 0.1;
+
+        for my $ws (@live) {
+            my $fd = fileno $ws->{sock};
+            $ws->_write if length $ws->{out} && vec $win, $fd, 1;
+            next if $ws->{eof} || !vec $rin, $fd, 1;
+            $ws->_read;
+
+            while (my $frame = $ws->take_frame) {
+                my $m = $ws->_message($frame) or next;
+                $option{message}->($ws, $m) if $option{message};
+            }
+
+            $option{close}->($ws) if $ws->{eof} && $option{close};
+        }
+    }
 }
 
 # -- the end -------------------------------------------------------------

@@ -15,7 +15,7 @@ package Wscast::WebSocket;
 # most 125 bytes; text is UTF-8.  A breach dies.
 #
 # Reading ends at a deadline of "timeout" seconds (10), and then dies.  For
-# many clients at once see gather().  new(..., raw => 1) only connects;
+# many clients at once see gather() of Wscast.pm.  new(..., raw => 1) only connects;
 # handshake() then sends the request and reads the answer.
 
 use strict;
@@ -300,9 +300,15 @@ sub _read {
     return $got;
 }
 
+sub _end {
+    my ($self, $seconds) = @_;
+    return time + Wscast::scale($seconds // $self->{timeout});
+}
+
 sub _await {
-    my ($self, $done, $what, $seconds) = @_;
-    my $end = time + Wscast::scale($seconds // $self->{timeout});
+    my ($self, $done, $what, $end) = @_;
+
+    $end //= $self->_end;
 
     while (!$done->()) {
         my $left = $end - time;
@@ -387,10 +393,15 @@ sub _closed {
 
 sub frame {
     my ($self, $seconds) = @_;
+    return $self->_frame($self->_end($seconds));
+}
+
+sub _frame {
+    my ($self, $end) = @_;
     my $frame;
 
     $self->_await(sub { ($frame = $self->take_frame) || $self->{eof} },
-        'frame', $seconds);
+        'frame', $end);
 
     return $frame;
 }
@@ -410,8 +421,9 @@ sub _message {
 
 sub recv {
     my ($self, $seconds) = @_;
+    my $end = $self->_end($seconds);    # pings do not put it off
 
-    while (my $frame = $self->frame($seconds)) {
+    while (my $frame = $self->_frame($end)) {
         my $message = $self->_message($frame);
         return $message if $message;
         return if $frame->{op} == CLOSE;
@@ -494,7 +506,7 @@ sub wait_close {
             $self->_message($frame);
         }
         $self->{eof};
-    }, 'end of the connection', $seconds);
+    }, 'end of the connection', $self->_end($seconds));
 
     my $end = $self->ending;
     $self->drop;
@@ -545,51 +557,6 @@ sub DESTROY {
     my ($self) = @_;
     delete $open{ $self->{serial} };
     return;
-}
-
-# -- many at once --------------------------------------------------------
-
-# gather(\@clients, until => sub { }, message => sub { my ($ws, $m) = @_ },
-#     timeout => 10, close => sub { my ($ws) = @_ })
-#
-# Reads from all of them, writes what they have queued, calls message for each
-# data message, until the condition holds.  Returns what the condition did;
-# something false if the deadline has passed before.
-
-sub gather {
-    my ($clients, %option) = @_;
-    my $end = time + Wscast::scale($option{timeout} // 10);
-
-    while (1) {
-        my $met = $option{until}->();
-        return $met if $met || time > $end;
-
-        my @live = grep { $_->{sock} && !$_->{eof} } @$clients;
-        return $met if !@live;
-
-        my ($rin, $win) = ('', '');
-
-        for my $ws (@live) {
-            vec($rin, fileno $ws->{sock}, 1) = 1;
-            vec($win, fileno $ws->{sock}, 1) = 1 if length $ws->{out};
-        }
-
-        select $rin, $win, undef, 0.1;
-
-        for my $ws (@live) {
-            my $fd = fileno $ws->{sock};
-            $ws->_write if length $ws->{out} && vec $win, $fd, 1;
-            next if $ws->{eof} || !vec $rin, $fd, 1;
-            $ws->_read;
-
-            while (my $frame = $ws->take_frame) {
-                my $m = $ws->_message($frame) or next;
-                $option{message}->($ws, $m) if $option{message};
-            }
-
-            $option{close}->($ws) if $ws->{eof} && $option{close};
-        }
-    }
 }
 
 1;
