@@ -69,6 +69,17 @@ static void wscast_ring_wake_waiters(wscast_ring_t *r,
 static void wscast_ring_wake_all(wscast_ring_t *r, wscast_slotset_t *wake);
 
 
+static const unsigned char  wscast_ring_gauge[WSCAST_COUNTERS] = {
+#define COUNTER  0
+#define GAUGE    1
+#define X(name, type, label, help)  [WSCAST_COUNT_##name] = type,
+    WSCAST_COUNTER_TABLE(X)
+#undef X
+#undef COUNTER
+#undef GAUGE
+};
+
+
 static size_t
 wscast_ring_log_size(size_t zone)
 {
@@ -170,7 +181,7 @@ wscast_ring_close(wscast_ring_t *r)
 wscast_status_t
 wscast_ring_claim(wscast_ring_t *r, uint64_t pid, uint64_t nonce)
 {
-    unsigned           i;
+    unsigned           i, n;
     wscast_status_t    rc;
     wscast_slot_sh_t  *slot;
 
@@ -186,7 +197,16 @@ wscast_ring_claim(wscast_ring_t *r, uint64_t pid, uint64_t nonce)
             continue;
         }
 
-        memset(slot, 0, sizeof(wscast_slot_sh_t));
+        /* the counters go on from where the last tenant left them */
+
+        memset(slot, 0, offsetof(wscast_slot_sh_t, counters));
+
+        for (n = 0; n < WSCAST_COUNTERS; n++) {
+            if (wscast_ring_gauge[n]) {
+                slot->counters[n] = 0;
+            }
+        }
+
         wscast_step();
 
         slot->pid = pid;
@@ -283,7 +303,6 @@ wscast_ring_reap(wscast_ring_t *r)
 static void
 wscast_ring_release(wscast_ring_t *r, unsigned slot)
 {
-    unsigned           i;
     uint64_t           n;
     wscast_slot_sh_t  *s;
 
@@ -295,12 +314,6 @@ wscast_ring_release(wscast_ring_t *r, unsigned slot)
     }
 
     wscast_step();
-
-    for (i = 0; i < WSCAST_COUNTERS; i++) {
-        r->sh->retired[i] += wscast_load(&s->counters[i]);
-        wscast_store(&s->counters[i], 0);
-        wscast_step();
-    }
 
     if (r->sh->leader == slot + 1) {
         wscast_store(&r->sh->redis_up, 0);
@@ -873,29 +886,19 @@ wscast_ring_wake_all(wscast_ring_t *r, wscast_slotset_t *wake)
 void
 wscast_ring_counters(const wscast_ring_t *r, uint64_t sum[WSCAST_COUNTERS])
 {
-    unsigned  i, n;
+    unsigned           i, n, free;
+    wscast_slot_sh_t  *slot;
 
-    static const unsigned char  gauge[WSCAST_COUNTERS] = {
-#define COUNTER  0
-#define GAUGE    1
-#define X(name, type, label, help)  [WSCAST_COUNT_##name] = type,
-        WSCAST_COUNTER_TABLE(X)
-#undef X
-#undef COUNTER
-#undef GAUGE
-    };
-
-    for (n = 0; n < WSCAST_COUNTERS; n++) {
-        sum[n] = gauge[n] ? 0 : wscast_load(&r->sh->retired[n]);
-    }
+    memset(sum, 0, WSCAST_COUNTERS * sizeof(uint64_t));
 
     for (i = 0; i < r->sh->high && i < WSCAST_SLOTS; i++) {
-        if (wscast_load(&r->sh->slots[i].state) == WSCAST_SLOT_FREE) {
-            continue;
-        }
+        slot = &r->sh->slots[i];
+        free = wscast_load(&slot->state) == WSCAST_SLOT_FREE;
 
         for (n = 0; n < WSCAST_COUNTERS; n++) {
-            sum[n] += wscast_load(&r->sh->slots[i].counters[n]);
+            if (!free || !wscast_ring_gauge[n]) {
+                sum[n] += wscast_load(&slot->counters[n]);
+            }
         }
     }
 }

@@ -96,7 +96,7 @@ typedef struct {
     uint64_t             stalled_at;    /* its cursor then */
     uint64_t             woken;         /* a wake-up is under way */
     uint64_t             waiting;       /* it waits for room */
-    uint64_t             counters[WSCAST_COUNTERS];
+    uint64_t             counters[WSCAST_COUNTERS];     /* of all tenants */
 } __attribute__((aligned(64))) wscast_slot_sh_t;
 
 
@@ -114,7 +114,6 @@ typedef struct {
     uint64_t             waiters;       /* some slot is waiting */
     uint64_t             floor;         /* a past value of the slowest cursor */
     uint64_t             tail __attribute__((aligned(64)));
-    uint64_t             retired[WSCAST_COUNTERS];
     wscast_slot_sh_t     slots[WSCAST_SLOTS];
 } wscast_ring_sh_t;
 
