@@ -43,7 +43,7 @@ function room(name) {
 
 async function enter(r) {
     try {
-        await client.subscribe('room:' + r.name, (message) => arrive(r, message));
+        await client.subscribe('room:' + r.name, (m) => arrive(r, m));
 
     } catch (error) {
         add(r, { note: `cannot enter ${r.name}: ${error.message}` });
