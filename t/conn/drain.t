@@ -132,13 +132,15 @@ sub clients {
     $nginx->reload;
     my $fine = 0;
 
-    for my $i (0 .. $#half) {
-        $half[$i]->raw(substr $request[$i], 60);
-        my $r = eval { $half[$i]->read_response } // { status => 0 };
+    $half[$_]->raw(substr $request[$_], 60) for 0 .. $#half;
+    my @status = map {
+        (eval { $_->read_response } // { status => 0 })->{status}
+    } @half;
 
+    for my $i (0 .. $#half) {
         # nginx may close a request that has not come; it may not answer oddly
-        $fine++ if $r->{status} == 0;
-        next if $r->{status} != 101;
+        $fine++ if $status[$i] == 0;
+        next if $status[$i] != 101;
         my $end = eval { $half[$i]->wait_close(5) };
         $fine++ if $end && ($end->{code} // 0) == 1001;
     }
