@@ -207,6 +207,18 @@ step('on a phone nothing sticks out, however long a word is', async () => {
     await phone.context().close();
 });
 
+step('a reload moves a page to a new worker, without a loss', async () => {
+    const before = await worker(ada);
+
+    process.kill(chat.pid('host A'), 'SIGHUP');
+    await ada.locator('.note', { hasText: 'connected again: host A' })
+        .waitFor({ timeout: 20000 * SLOW });
+    assert.notEqual(await worker(ada), before);
+    assert.equal(await ada.locator('.note', { hasText: 'lost' }).count(), 0);
+    await say(maya, 'after the reload');
+    await sees(ada, 'after the reload');
+});
+
 step('a page whose worker is killed shows it and comes back', async () => {
     const before = await worker(ada);
     const lost = ada.waitForSelector('#state[data-state=waiting]');
@@ -216,7 +228,7 @@ step('a page whose worker is killed shows it and comes back', async () => {
     await ada.locator('.note', { hasText: 'connection lost (1006)' })
         .waitFor();
     await ada.locator('.note', { hasText: 'connected again: host A' })
-        .waitFor();
+        .nth(1).waitFor();
     assert.equal(await ada.getAttribute('#state', 'data-state'), 'open');
     assert(await ada.isHidden('#banner'));
     assert.notEqual(await worker(ada), before);
