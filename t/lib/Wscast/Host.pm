@@ -420,7 +420,8 @@ sub _complaints {
     my @lines;
 
     for my $line (split /\n/, $self->log_text) {
-        next if $line !~ /\[(?:alert|emerg|crit)\]/;
+        next if $line !~ /\[(?:alert|emerg|crit)\]/
+            && $line !~ /worker process \d+ exited with code [1-9]/;
         next if grep { $line =~ $_ } @{ $self->{expected} };
         push @lines, $line;
     }
