@@ -314,10 +314,18 @@ ngx_wscast_local_send(ngx_wscast_local_t *l, const wscast_record_t *rec)
 
     pending->rec = *rec;
     pending->size = size;
+
     pending->rec.channel.data = p;
-    p = ngx_cpymem(p, rec->channel.data, rec->channel.len);
+
+    if (rec->channel.len) {
+        p = ngx_cpymem(p, rec->channel.data, rec->channel.len);
+    }
+
     pending->rec.body.data = p;
-    ngx_memcpy(p, rec->body.data, rec->body.len);
+
+    if (rec->body.len) {
+        ngx_memcpy(p, rec->body.data, rec->body.len);
+    }
 
     l->queued += size;
     ngx_queue_insert_tail(&l->queue, &pending->queue);

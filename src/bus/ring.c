@@ -886,17 +886,17 @@ wscast_ring_wake_all(wscast_ring_t *r, wscast_slotset_t *wake)
 void
 wscast_ring_counters(const wscast_ring_t *r, uint64_t sum[WSCAST_COUNTERS])
 {
-    unsigned           i, n, free;
+    unsigned           i, n, vacant;
     wscast_slot_sh_t  *slot;
 
     memset(sum, 0, WSCAST_COUNTERS * sizeof(uint64_t));
 
     for (i = 0; i < r->sh->high && i < WSCAST_SLOTS; i++) {
         slot = &r->sh->slots[i];
-        free = wscast_load(&slot->state) == WSCAST_SLOT_FREE;
+        vacant = wscast_load(&slot->state) == WSCAST_SLOT_FREE;
 
         for (n = 0; n < WSCAST_COUNTERS; n++) {
-            if (!free || !wscast_ring_gauge[n]) {
+            if (!vacant || !wscast_ring_gauge[n]) {
                 sum[n] += wscast_load(&slot->counters[n]);
             }
         }

@@ -223,6 +223,10 @@ ngx_http_wscast_api_read(ngx_http_request_t *r, ngx_str_t *body)
         b = cl->buf;
         n = (size_t) ngx_buf_size(b);
 
+        if (n == 0) {
+            continue;               /* the end of a chunked body */
+        }
+
         if (!b->in_file) {
             p = ngx_cpymem(p, b->pos, n);
             continue;
