@@ -60,8 +60,9 @@ export async function launch() {
         ended.then((code) => reject(new Error(`run ended with ${code}`)));
     });
 
-    const log = (host) => readFileSync(join(dir, 'run', host, 'error.log'),
-                                       'utf8');
+    const log = (host) => ['error.log.out', 'error.log']
+        .map((name) => readFileSync(join(dir, 'run', host, name), 'utf8'))
+        .join('');
 
     return {
         urls: [...said.matchAll(/host [AB] +(\S+)/g)].map((m) => m[1]),
