@@ -12,6 +12,7 @@ TESTS      =
 T          =
 RUNS       = 1000000
 SECONDS    = 0
+RANDOM     = 1000000
 JOBS       = 2
 V          =
 
@@ -157,12 +158,12 @@ $(foreach f,$(UNITS),$(eval $(call unit_rule,$(f),$(call unit,$(f)))))
 $(foreach f,$(FUZZERS),$(eval $(call unit_rule,$(f),$(call \
     replay,$(f)).bin,-DWSCAST_FUZZ_REPLAY)))
 
-# A replayer feeds the seeds to a fuzz target without libFuzzer.  prove gives
-# no arguments, so that a script passes the directory.
+# A replayer feeds the seeds, and a million inputs of random bytes, to a fuzz
+# target without libFuzzer.  prove gives no arguments, so that a script does.
 corpus     = t/corpus/$(lastword $(subst -, ,$(subst /, ,$(1))))
 
 $(call replay,$(FUZZERS)): %: %.bin
-	@printf '#!/bin/sh\nexec %s %s\n' $< $(call corpus,$@) >$@
+	@printf '#!/bin/sh\nexec %s %s %s\n' $< $(call corpus,$@) $(RANDOM) >$@
 	@chmod +x $@
 
 -include $(wildcard $(BUILD)/unit/*.d $(BUILD)/replay/*.d)

@@ -73,7 +73,11 @@ ngx_wscast_redis_publish(ngx_wscast_redis_t *redis, wscast_str_t channel,
     const char   *argv[3];
     wscast_str_t  name;
 
-    if (!ngx_wscast_redis_link_ready(&redis->publisher)) {
+    /* what this host could not receive, its own clients would miss */
+
+    if (!ngx_wscast_redis_link_ready(&redis->publisher)
+        || !redis->local->ring.sh->redis_up)
+    {
         return WSCAST_CLOSE_AWAY;
     }
 

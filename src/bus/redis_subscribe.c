@@ -229,6 +229,8 @@ ngx_wscast_redis_forget(ngx_wscast_redis_t *redis, ngx_uint_t slot)
 static void
 ngx_wscast_redis_subscriber_ready(void *ctx)
 {
+    size_t                       len;
+    const char                  *ping;
     wscast_map_node_t           *node;
     ngx_wscast_redis_t          *redis;
     ngx_wscast_redis_channel_t  *ch;
@@ -236,7 +238,8 @@ ngx_wscast_redis_subscriber_ready(void *ctx)
     redis = ctx;
     redis->gaps = 0;
 
-    redis->local->ring.sh->redis_up = 1;
+    ping = "PING";
+    len = 4;
 
     for (node = wscast_map_next(&redis->channels, NULL);
          node;
@@ -245,6 +248,10 @@ ngx_wscast_redis_subscriber_ready(void *ctx)
         ch = wscast_container(node, ngx_wscast_redis_channel_t, node);
         ngx_wscast_redis_subscribe(redis, ch);
     }
+
+    /* answered after all of them: from then on nothing is missed here */
+
+    (void) ngx_wscast_redis_link_command(&redis->subscriber, 1, &ping, &len, 1);
 }
 
 
@@ -303,14 +310,24 @@ ngx_wscast_redis_subscriber_reply(void *ctx, redisReply *reply)
         return NGX_OK;
     }
 
+    if (reply->type == REDIS_REPLY_STATUS) {
+        redis->local->ring.sh->redis_up = 1;        /* subscribed to nothing */
+        return NGX_OK;
+    }
+
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2
         || reply->element[0]->type != REDIS_REPLY_STRING)
     {
-        return NGX_OK;                              /* of a probe */
+        return NGX_OK;
     }
 
     kind = reply->element[0];
     channel = reply->element[1];
+
+    if (kind->len == 4 && ngx_memcmp(kind->str, "pong", 4) == 0) {
+        redis->local->ring.sh->redis_up = 1;
+        return NGX_OK;
+    }
 
     if (reply->elements != 3 || channel->type != REDIS_REPLY_STRING) {
         return NGX_OK;

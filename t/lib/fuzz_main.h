@@ -5,7 +5,8 @@
  * and states its oracle with must().  Built with -fsanitize=fuzzer libFuzzer
  * brings main(); with -DWSCAST_FUZZ_REPLAY this file does: it runs the target
  * over every file, or every file of every directory, named on the command
- * line and prints one TAP line for each argument.
+ * line and prints one TAP line for each argument.  An argument that is a number
+ * is that many inputs of random bytes, the same in every run.
  *
  * fuzz_cut() takes the sizes of pieces from the input's own bytes, last byte
  * first: so a seed is plain input, and the fuzzer can still move the cuts.
@@ -158,14 +159,66 @@ fuzz_replay(const char *path)
 }
 
 
+#define FUZZ_RANDOM_LEN  64         /* bytes: half of the inputs are shorter */
+
+
+static void
+fuzz_random(unsigned long runs)
+{
+    size_t         len, i;
+    uint64_t       x;
+    uint8_t       *data;
+    unsigned long  n;
+
+    x = 0x9e3779b97f4a7c15ull;
+
+    for (n = 0; n < runs; n++) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+
+        len = (size_t) (x >> 32) % FUZZ_RANDOM_LEN;
+
+        if (x & 1) {
+            len /= 4;
+        }
+
+        data = malloc(len ? len : 1);
+
+        if (data == NULL) {
+            abort();
+        }
+
+        for (i = 0; i < len; i++) {
+            x = x * 6364136223846793005ull + 1442695040888963407ull;
+            data[i] = (uint8_t) (x >> 56);
+        }
+
+        LLVMFuzzerTestOneInput(data, len);
+        free(data);
+    }
+}
+
+
 int
 main(int argc, char **argv)
 {
-    int  i, files, failed;
+    int            i, files, failed;
+    char          *end;
+    unsigned long  runs;
 
     failed = 0;
 
     for (i = 1; i < argc; i++) {
+        runs = strtoul(argv[i], &end, 10);
+
+        if (runs && *end == '\0') {
+            fuzz_random(runs);
+            printf("ok %d - %lu inputs of random bytes\n", i, runs);
+            fflush(stdout);
+            continue;
+        }
+
         files = fuzz_replay(argv[i]);
 
         if (files <= 0) {
