@@ -12,6 +12,7 @@ static wscast_status_t wscast_session_subscribe(wscast_session_t *s,
     wscast_command_t *c);
 static wscast_status_t wscast_session_unsubscribe(wscast_session_t *s,
     wscast_command_t *c);
+static int wscast_session_began(wscast_session_t *s, wscast_str_t channel);
 static wscast_subscription_t *wscast_session_find(wscast_session_t *s,
     wscast_str_t channel);
 
@@ -396,6 +397,10 @@ wscast_session_deliver(wscast_session_t *s, wscast_publication_t *pub)
         }
     }
 
+    if (s->pending && !wscast_session_began(s, pub->f.channel)) {
+        return;
+    }
+
     p = wscast_prepare_publication(pub, s->conf->dialect, &told);
 
     if (p) {
@@ -404,6 +409,26 @@ wscast_session_deliver(wscast_session_t *s, wscast_publication_t *pub)
     } else if (told) {
         s->handler->finalize(s->ctx, WSCAST_CLOSE_NO_MEMORY);
     }
+}
+
+
+/*
+ * A host may be subscribed already, and this worker not know it yet.  For the
+ * client messages begin after the welcome, and after the answer to subscribe.
+ */
+
+static int
+wscast_session_began(wscast_session_t *s, wscast_str_t channel)
+{
+    wscast_subscription_t  *sub;
+
+    if (s->welcome) {
+        return 0;
+    }
+
+    sub = wscast_session_find(s, channel);
+
+    return sub && !sub->pending;
 }
 
 

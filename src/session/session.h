@@ -155,7 +155,10 @@ int wscast_session_blocked(const wscast_session_t *s);
 /* The channel of a pending subscription has become live. */
 void wscast_session_joined(wscast_session_t *s, wscast_subscription_t *sub);
 
-/* Sends a publication, unless this client is excluded from it. */
+/*
+ * Sends a publication, unless this client is excluded from it, or has not been
+ * told yet that it is on the channel.
+ */
 void wscast_session_deliver(wscast_session_t *s, wscast_publication_t *pub);
 
 /* Tells the client that it will be asked to move (dialects that can). */
