@@ -90,8 +90,12 @@ is($after->{connections_total} - $before->{connections_total},
 is(join(' ', $nginx->workers), "@workers", 'no worker died');
 is(descriptors(), $descriptors, 'no descriptor is left open');
 
+# malloc keeps what the peak has needed, at most 16 KB a client: more clients
+# at once than in the first seconds are no leak, 9 bytes a connection are one
 my $grown = $nginx->memory - $memory;
-note("memory has grown by $grown KB");
-cmp_ok($grown, '<', asan() ? 300_000 : 2_000, 'no memory is left behind');
+my $peak  = $r->{most} > $warm->{most} ? $r->{most} - $warm->{most} : 0;
+note("memory has grown by $grown KB, the peak by $peak clients");
+cmp_ok($grown, '<', asan() ? 300_000 : 1_000 + 16 * $peak,
+    'no memory is left behind');
 
 done_testing();
