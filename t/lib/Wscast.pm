@@ -69,7 +69,6 @@ sub import {
         }
 
         *{"${caller}::$_"} = \&{$_} for @EXPORT;
-        *{"${caller}::TODO"} = \$Test::More::TODO;
     }
 
     Test::More->builder->failure_output->autoflush(1);

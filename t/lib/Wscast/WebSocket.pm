@@ -15,8 +15,8 @@ package Wscast::WebSocket;
 # most 125 bytes; text is UTF-8.  A breach dies.
 #
 # Reading ends at a deadline of "timeout" seconds (10), and then dies.  For
-# many clients at once see gather() of Wscast.pm.  new(..., raw => 1) only connects;
-# handshake() then sends the request and reads the answer.
+# many clients at once see gather() of Wscast.pm.  new(..., raw => 1) only
+# connects; handshake() then sends the request and reads the answer.
 
 use strict;
 use warnings;
