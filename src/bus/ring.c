@@ -1,4 +1,5 @@
 #include "ring.h"
+#include "ring_inner.h"
 #include "../base/map.h"
 
 
@@ -20,31 +21,8 @@ typedef struct {
 } wscast_record_sh_t;
 
 
-#define wscast_load(p)      __atomic_load_n(p, __ATOMIC_SEQ_CST)
-#define wscast_store(p, v)  __atomic_store_n(p, v, __ATOMIC_SEQ_CST)
-
 #define wscast_align(n)                                                       \
     (((n) + WSCAST_RING_ALIGN - 1) & ~(size_t) (WSCAST_RING_ALIGN - 1))
-
-
-/* Between any two stores a process may die: a test makes it die there. */
-
-#ifdef WSCAST_DEBUG
-
-static void (*wscast_ring_hook)(void);
-
-#define wscast_step()                                                         \
-    do {                                                                      \
-        if (wscast_ring_hook) {                                               \
-            wscast_ring_hook();                                               \
-        }                                                                     \
-    } while (0)
-
-#else
-
-#define wscast_step()
-
-#endif
 
 
 static size_t wscast_ring_log_size(size_t zone);
@@ -58,7 +36,6 @@ static void wscast_ring_write(wscast_ring_t *r, uint64_t at,
     const wscast_record_t *rec, uint64_t hash, size_t size);
 static void wscast_ring_notify(wscast_ring_t *r, uint64_t old, uint64_t tail,
     const wscast_slotset_t *targets, wscast_slotset_t *wake);
-static void wscast_ring_release(wscast_ring_t *r, unsigned slot);
 static wscast_status_t wscast_ring_take(wscast_ring_t *r, uint64_t cursor,
     uint64_t tail, wscast_record_sh_t *h);
 static int wscast_ring_advance(wscast_slot_sh_t *slot, uint64_t cursor,
@@ -66,18 +43,6 @@ static int wscast_ring_advance(wscast_slot_sh_t *slot, uint64_t cursor,
 static wscast_status_t wscast_ring_lost(wscast_ring_t *r);
 static void wscast_ring_wake_waiters(wscast_ring_t *r,
     wscast_slotset_t *wake);
-static void wscast_ring_wake_all(wscast_ring_t *r, wscast_slotset_t *wake);
-
-
-static const unsigned char  wscast_ring_gauge[WSCAST_COUNTERS] = {
-#define COUNTER  0
-#define GAUGE    1
-#define X(name, type, label, help)  [WSCAST_COUNT_##name] = type,
-    WSCAST_COUNTER_TABLE(X)
-#undef X
-#undef COUNTER
-#undef GAUGE
-};
 
 
 static size_t
@@ -175,159 +140,6 @@ wscast_ring_close(wscast_ring_t *r)
     wscast_free(r->copy);
     r->counts = NULL;
     r->copy = NULL;
-}
-
-
-wscast_status_t
-wscast_ring_claim(wscast_ring_t *r, uint64_t pid, uint64_t nonce)
-{
-    unsigned           i, n;
-    wscast_status_t    rc;
-    wscast_slot_sh_t  *slot;
-
-    (void) wscast_ring_reap(r);
-
-    rc = WSCAST_AGAIN;
-    r->lock(r->ctx);
-
-    for (i = 0; i < WSCAST_SLOTS; i++) {
-        slot = &r->sh->slots[i];
-
-        if (wscast_load(&slot->state) != WSCAST_SLOT_FREE) {
-            continue;
-        }
-
-        /* the counters go on from where the last tenant left them */
-
-        memset(slot, 0, offsetof(wscast_slot_sh_t, counters));
-
-        for (n = 0; n < WSCAST_COUNTERS; n++) {
-            if (wscast_ring_gauge[n]) {
-                slot->counters[n] = 0;
-            }
-        }
-
-        wscast_step();
-
-        slot->pid = pid;
-        slot->nonce = nonce;
-        slot->cursor = wscast_load(&r->sh->tail);
-        wscast_step();
-
-        if (r->sh->high < i + 1) {
-            wscast_store(&r->sh->high, i + 1);
-        }
-
-        wscast_step();
-
-        /* this store makes it a tenancy; before, the slot is still free */
-        wscast_store(&slot->state, WSCAST_SLOT_ACTIVE);
-        wscast_step();
-
-        r->sh->tenancies++;
-        r->slot = i;
-        r->nonce = nonce;
-        rc = WSCAST_OK;
-
-        break;
-    }
-
-    r->unlock(r->ctx);
-
-    return rc;
-}
-
-
-void
-wscast_ring_leave(wscast_ring_t *r)
-{
-    wscast_slot_sh_t  *slot;
-
-    slot = &r->sh->slots[r->slot];
-
-    r->lock(r->ctx);
-
-    if (slot->nonce == r->nonce) {
-        wscast_ring_release(r, r->slot);
-    }
-
-    r->unlock(r->ctx);
-
-    memset(r->counts, 0, r->buckets * sizeof(uint32_t));
-    r->slot = WSCAST_NO_SLOT;
-}
-
-
-unsigned
-wscast_ring_reap(wscast_ring_t *r)
-{
-    unsigned           i, n, high;
-    wscast_slot_sh_t  *slot;
-
-    n = 0;
-    high = (unsigned) wscast_load(&r->sh->high);
-
-    for (i = 0; i < high && i < WSCAST_SLOTS; i++) {
-        slot = &r->sh->slots[i];
-
-        if (i == r->slot
-            || wscast_load(&slot->state) == WSCAST_SLOT_FREE
-            || r->alive(r->ctx, wscast_load(&slot->pid)))
-        {
-            continue;
-        }
-
-        r->lock(r->ctx);
-
-        /* somebody else may have been faster */
-
-        if (wscast_load(&slot->state) != WSCAST_SLOT_FREE
-            && !r->alive(r->ctx, wscast_load(&slot->pid)))
-        {
-            wscast_ring_release(r, i);
-            n++;
-        }
-
-        r->unlock(r->ctx);
-    }
-
-    return n;
-}
-
-
-/*
- * Under the lock.  Every step may be repeated: if the process that does it
- * dies in between, the slot is found again and released once more.
- */
-
-static void
-wscast_ring_release(wscast_ring_t *r, unsigned slot)
-{
-    uint64_t           n;
-    wscast_slot_sh_t  *s;
-
-    s = &r->sh->slots[slot];
-
-    for (n = 0; n < r->buckets; n++) {
-        __atomic_and_fetch(r->interest + n * WSCAST_SLOT_WORDS + slot / 64,
-                           ~((uint64_t) 1 << (slot % 64)), __ATOMIC_SEQ_CST);
-    }
-
-    wscast_step();
-
-    if (r->sh->leader == slot + 1) {
-        wscast_store(&r->sh->redis_up, 0);
-        wscast_step();
-        wscast_store(&r->sh->leader, 0);
-        wscast_step();
-        __atomic_add_fetch(&r->sh->leader_epoch, 1, __ATOMIC_SEQ_CST);
-        wscast_step();
-    }
-
-    r->sh->tenancies++;
-    wscast_step();
-    wscast_store(&s->state, WSCAST_SLOT_FREE);
-    wscast_step();
 }
 
 
@@ -814,106 +626,4 @@ wscast_ring_unlisten(wscast_ring_t *r, wscast_str_t channel)
                            ~((uint64_t) 1 << (r->slot % 64)),
                            __ATOMIC_SEQ_CST);
     }
-}
-
-
-int
-wscast_ring_lead(wscast_ring_t *r, wscast_slotset_t *wake)
-{
-    uint64_t  leader;
-
-    memset(wake, 0, sizeof(wscast_slotset_t));
-
-    leader = wscast_load(&r->sh->leader);
-
-    if (leader) {
-        return leader == r->slot + 1;
-    }
-
-    r->lock(r->ctx);
-
-    if (wscast_load(&r->sh->leader) == 0) {
-        wscast_store(&r->sh->leader, r->slot + 1);
-        wscast_step();
-        __atomic_add_fetch(&r->sh->leader_epoch, 1, __ATOMIC_SEQ_CST);
-        wscast_step();
-        wscast_ring_wake_all(r, wake);
-    }
-
-    leader = wscast_load(&r->sh->leader);
-
-    r->unlock(r->ctx);
-
-    return leader == r->slot + 1;
-}
-
-
-void
-wscast_ring_resign(wscast_ring_t *r, wscast_slotset_t *wake)
-{
-    memset(wake, 0, sizeof(wscast_slotset_t));
-
-    r->lock(r->ctx);
-
-    if (wscast_load(&r->sh->leader) == r->slot + 1) {
-        wscast_store(&r->sh->redis_up, 0);
-        wscast_step();
-        wscast_store(&r->sh->leader, 0);
-        wscast_step();
-        __atomic_add_fetch(&r->sh->leader_epoch, 1, __ATOMIC_SEQ_CST);
-        wscast_ring_wake_all(r, wake);
-    }
-
-    r->unlock(r->ctx);
-}
-
-
-static void
-wscast_ring_wake_all(wscast_ring_t *r, wscast_slotset_t *wake)
-{
-    unsigned  i;
-
-    for (i = 0; i < r->sh->high && i < WSCAST_SLOTS; i++) {
-        if (i != r->slot
-            && wscast_load(&r->sh->slots[i].state) != WSCAST_SLOT_FREE)
-        {
-            wscast_slotset_add(wake, i);
-        }
-    }
-}
-
-
-void
-wscast_ring_counters(const wscast_ring_t *r, uint64_t sum[WSCAST_COUNTERS])
-{
-    unsigned           i, n, vacant;
-    wscast_slot_sh_t  *slot;
-
-    memset(sum, 0, WSCAST_COUNTERS * sizeof(uint64_t));
-
-    for (i = 0; i < r->sh->high && i < WSCAST_SLOTS; i++) {
-        slot = &r->sh->slots[i];
-        vacant = wscast_load(&slot->state) == WSCAST_SLOT_FREE;
-
-        for (n = 0; n < WSCAST_COUNTERS; n++) {
-            if (!vacant || !wscast_ring_gauge[n]) {
-                sum[n] += wscast_load(&slot->counters[n]);
-            }
-        }
-    }
-}
-
-
-unsigned
-wscast_ring_workers(const wscast_ring_t *r)
-{
-    unsigned  i, n;
-
-    n = 0;
-
-    for (i = 0; i < r->sh->high && i < WSCAST_SLOTS; i++) {
-        n += wscast_load(&r->sh->slots[i].state) != WSCAST_SLOT_FREE;
-    }
-
-    return n;
 }

@@ -13,6 +13,7 @@
 
 #include "../../src/base/map.c"
 #include "../../src/bus/ring.c"
+#include "../../src/bus/ring_slots.c"
 
 
 #define ZONE     16384          /* the least log there is: 4096 bytes */

@@ -1,0 +1,45 @@
+/*
+ * ring_inner.h: what the files of the ring share.
+ *
+ * Audience: ring.c (the log and who is woken), ring_slots.c (who owns what).
+ */
+
+#ifndef WSCAST_RING_INNER_H
+#define WSCAST_RING_INNER_H
+
+
+#include "ring.h"
+
+
+#define wscast_load(p)      __atomic_load_n(p, __ATOMIC_SEQ_CST)
+#define wscast_store(p, v)  __atomic_store_n(p, v, __ATOMIC_SEQ_CST)
+
+/* Between any two stores a process may die: a test makes it die there. */
+
+#ifdef WSCAST_DEBUG
+
+static void (*wscast_ring_hook)(void);
+
+#define wscast_step()                                                         \
+    do {                                                                      \
+        if (wscast_ring_hook) {                                               \
+            wscast_ring_hook();                                               \
+        }                                                                     \
+    } while (0)
+
+#else
+
+#define wscast_step()
+
+#endif
+
+
+/*
+ * Frees a slot.  Under the lock.  Every step may be repeated: if the process
+ * that does it dies in between, the slot is found again and released once
+ * more.
+ */
+void wscast_ring_release(wscast_ring_t *r, unsigned slot);
+
+
+#endif /* WSCAST_RING_INNER_H */
