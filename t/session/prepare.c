@@ -72,7 +72,8 @@ test_frames(void)
     is_int(bad, 0, "each length has its shortest header and the whole payload");
 
     p = wscast_prepare_close(1001, "server moves");
-    is_frame(p, "\x88\x0e\x03\xe9server moves", 16, "a close has code and text");
+    is_frame(p, "\x88\x0e\x03\xe9server moves", 16,
+             "a close has code and text");
     wscast_prepared_release(p);
 
     p = wscast_prepare_close(4408, NULL);
