@@ -379,7 +379,8 @@ sub hub {
     return defined $name ? $hubs->{$name} : (values %$hubs)[0];
 }
 
-# Private memory of all workers, in kilobytes.
+# Private memory of all workers, in kilobytes; AddressSanitizer keeps up to
+# 256 MB of what is freed, so that under it only more than that means anything.
 
 sub memory {
     my ($self) = @_;
