@@ -4,6 +4,18 @@
 
 
 #define NGX_WSCAST_CENSUS_TIME  200     /* ms */
+#define NGX_WSCAST_HOLD_TIME    5000    /* ms that a handover may take */
+#define NGX_WSCAST_HOLD_STEP    50      /* ms */
+#define NGX_WSCAST_HANDED_TICKS 3       /* s to wait for a leader's last word */
+
+
+/* Of this worker towards Redis. */
+
+typedef enum {
+    NGX_WSCAST_BUS_FOLLOWER = 0,
+    NGX_WSCAST_BUS_HEIR,
+    NGX_WSCAST_BUS_LEADER
+} ngx_wscast_bus_role_e;
 
 
 struct ngx_wscast_bus_s {
@@ -15,6 +27,10 @@ struct ngx_wscast_bus_s {
     ngx_wscast_local_t                 local;
     ngx_wscast_redis_t                 redis;
     uint64_t                           epoch;       /* of the leader we know */
+    ngx_wscast_bus_role_e              role;
+    ngx_event_t                        hold;        /* timer: not yet handed over */
+    ngx_msec_t                         hold_until;
+    ngx_uint_t                         late;        /* s without its last word */
 
     ngx_queue_t                        censuses;
     ngx_event_t                        census_timer;
@@ -31,6 +47,12 @@ static void ngx_wscast_bus_writable(void *ctx);
 static void ngx_wscast_bus_leader(void *ctx);
 static void ngx_wscast_bus_tick(void *ctx);
 static void ngx_wscast_bus_exiting(void *ctx);
+static ngx_wscast_bus_role_e ngx_wscast_bus_role(ngx_wscast_bus_t *bus);
+static ngx_uint_t ngx_wscast_bus_pass(void *ctx, uint64_t epoch);
+static void ngx_wscast_bus_resigned(void *ctx);
+static void ngx_wscast_bus_hold_handler(ngx_event_t *ev);
+static void ngx_wscast_bus_send(ngx_wscast_bus_t *bus, ngx_uint_t kind,
+    uint64_t to, uint64_t arg, wscast_str_t channel);
 static void ngx_wscast_bus_publishable(void *ctx);
 static void ngx_wscast_bus_tell(ngx_wscast_bus_t *bus, ngx_uint_t kind,
     wscast_str_t channel);
@@ -115,6 +137,12 @@ ngx_wscast_bus_create(ngx_cycle_t *cycle, ngx_wscast_bus_conf_t *conf,
     bus->census_timer.log = cycle->log;
     bus->census_timer.cancelable = 1;
 
+    /* not cancelable: the process must not exit before */
+
+    bus->hold.handler = ngx_wscast_bus_hold_handler;
+    bus->hold.data = bus;
+    bus->hold.log = cycle->log;
+
     if (ngx_wscast_local_open(&bus->local, cycle, conf->zone,
                               &ngx_wscast_bus_local_handler, bus)
         != NGX_OK)
@@ -136,6 +164,10 @@ ngx_wscast_bus_destroy(ngx_wscast_bus_t *bus)
 
     if (bus->census_timer.timer_set) {
         ngx_del_timer(&bus->census_timer);
+    }
+
+    if (bus->hold.timer_set) {
+        ngx_del_timer(&bus->hold);
     }
 
     if (bus->redis_open) {
@@ -239,20 +271,34 @@ static void
 ngx_wscast_bus_tell(ngx_wscast_bus_t *bus, ngx_uint_t kind,
     wscast_str_t channel)
 {
-    uint64_t         leader;
+    wscast_ring_sh_t  *sh;
+
+    sh = bus->local.ring.sh;
+
+    ngx_wscast_bus_send(bus, kind, sh->leader, bus->local.ring.nonce, channel);
+
+    if (sh->heir != sh->leader) {
+        ngx_wscast_bus_send(bus, kind, sh->heir, bus->local.ring.nonce,
+                            channel);
+    }
+}
+
+
+static void
+ngx_wscast_bus_send(ngx_wscast_bus_t *bus, ngx_uint_t kind, uint64_t to,
+    uint64_t arg, wscast_str_t channel)
+{
     wscast_record_t  rec;
 
-    leader = bus->local.ring.sh->leader;
-
-    if (leader == 0 || leader > WSCAST_SLOTS) {
+    if (to == 0 || to > WSCAST_SLOTS) {
         return;
     }
 
     ngx_memzero(&rec, sizeof(wscast_record_t));
 
     rec.kind = kind;
-    rec.to = (unsigned) leader - 1;
-    rec.arg = bus->local.ring.nonce;
+    rec.to = (unsigned) to - 1;
+    rec.arg = arg;
     rec.channel = channel;
 
     ngx_wscast_local_send(&bus->local, &rec);
@@ -280,6 +326,20 @@ ngx_wscast_bus_record(void *ctx, wscast_record_t *rec)
     case WSCAST_REC_UNWANT:
         if (bus->redis_open) {
             ngx_wscast_redis_want(&bus->redis, rec);
+        }
+
+        break;
+
+    case WSCAST_REC_RECALLED:
+        if (bus->redis_open) {
+            ngx_wscast_redis_recalled(&bus->redis, rec);
+        }
+
+        break;
+
+    case WSCAST_REC_HANDED:
+        if (bus->redis_open) {
+            ngx_wscast_redis_handed(&bus->redis, rec);
         }
 
         break;
@@ -323,7 +383,13 @@ ngx_wscast_bus_lost(void *ctx)
     ngx_wscast_local_wake(&bus->local, &wake);
 
     bus->handler->lapped(bus->ctx);
+
+    if (bus->redis_open) {
+        ngx_wscast_redis_follow(&bus->redis);
+    }
+
     bus->epoch = 0;
+    bus->role = NGX_WSCAST_BUS_FOLLOWER;
     ngx_wscast_bus_leader(bus);
 }
 
@@ -358,9 +424,11 @@ ngx_wscast_bus_publishable(void *ctx)
 static void
 ngx_wscast_bus_leader(void *ctx)
 {
-    ngx_uint_t         leading;
-    wscast_slotset_t   wake;
-    ngx_wscast_bus_t  *bus;
+    uint64_t                epoch;
+    wscast_str_t            none;
+    wscast_slotset_t        wake;
+    ngx_wscast_bus_t       *bus;
+    ngx_wscast_bus_role_e   role;
 
     bus = ctx;
 
@@ -372,7 +440,9 @@ ngx_wscast_bus_leader(void *ctx)
 
         if (ngx_wscast_redis_open(&bus->redis, bus->conf, &bus->local,
                                   bus->cycle->log,
-                                  ngx_wscast_bus_publishable, bus)
+                                  ngx_wscast_bus_publishable,
+                                  ngx_wscast_bus_pass,
+                                  ngx_wscast_bus_resigned, bus)
             != NGX_OK)
         {
             return;
@@ -383,25 +453,115 @@ ngx_wscast_bus_leader(void *ctx)
 
     ngx_memzero(&wake, sizeof(wscast_slotset_t));
 
-    leading = bus->exiting
-              ? bus->local.ring.sh->leader == bus->local.ring.slot + 1
-              : (ngx_uint_t) wscast_ring_lead(&bus->local.ring, &wake);
+    if (bus->exiting) {
 
-    if (bus->epoch == bus->local.ring.sh->leader_epoch) {
-        return;
-    }
+        /* what is being inherited is bequeathed when it has been */
 
-    bus->epoch = bus->local.ring.sh->leader_epoch;
+        if (!bus->redis.apprentice) {
+            (void) wscast_ring_bequeath(&bus->local.ring, &wake);
+        }
 
-    ngx_wscast_redis_follow(&bus->redis);
-
-    if (leading) {
-        ngx_wscast_redis_lead(&bus->redis);
+    } else {
+        (void) wscast_ring_lead(&bus->local.ring, &wake);
     }
 
     ngx_wscast_local_wake(&bus->local, &wake);
 
+    role = ngx_wscast_bus_role(bus);
+    epoch = bus->local.ring.sh->leader_epoch;
+
+    if (bus->epoch == epoch && bus->role == role) {
+        return;
+    }
+
+    if (role == NGX_WSCAST_BUS_LEADER && bus->role == NGX_WSCAST_BUS_LEADER) {
+
+        if (bus->local.ring.sh->heir) {
+            ngx_wscast_redis_bequeath(&bus->redis, epoch);
+        }
+
+    } else if (role == NGX_WSCAST_BUS_LEADER && bus->redis.apprentice
+               && bus->local.ring.sh->handed == bus->redis.epoch)
+    {
+        /* the old leader's last word is in the ring, and is waited for */
+
+    } else {
+        ngx_wscast_redis_follow(&bus->redis);
+
+        if (role == NGX_WSCAST_BUS_HEIR) {
+            ngx_wscast_redis_inherit(&bus->redis, epoch);
+
+        } else if (role == NGX_WSCAST_BUS_LEADER) {
+            ngx_wscast_redis_lead(&bus->redis);
+        }
+    }
+
+    bus->epoch = epoch;
+    bus->role = role;
+
     bus->handler->recall(bus->ctx);
+
+    none = wscast_str(NULL, 0);
+    ngx_wscast_bus_send(bus, WSCAST_REC_RECALLED, bus->local.ring.sh->heir,
+                        epoch, none);
+}
+
+
+static ngx_wscast_bus_role_e
+ngx_wscast_bus_role(ngx_wscast_bus_t *bus)
+{
+    uint64_t           me;
+    wscast_ring_sh_t  *sh;
+
+    sh = bus->local.ring.sh;
+    me = bus->local.ring.slot + 1;
+
+    if (sh->leader == me) {
+        return NGX_WSCAST_BUS_LEADER;
+    }
+
+    return sh->heir == me ? NGX_WSCAST_BUS_HEIR : NGX_WSCAST_BUS_FOLLOWER;
+}
+
+
+static ngx_uint_t
+ngx_wscast_bus_pass(void *ctx, uint64_t epoch)
+{
+    ngx_uint_t         passed;
+    wscast_slotset_t   wake;
+    ngx_wscast_bus_t  *bus;
+
+    bus = ctx;
+
+    passed = (ngx_uint_t) wscast_ring_pass(&bus->local.ring, epoch, &wake);
+    ngx_wscast_local_wake(&bus->local, &wake);
+
+    return passed;
+}
+
+
+static void
+ngx_wscast_bus_resigned(void *ctx)
+{
+    ngx_wscast_bus_leader(ctx);
+}
+
+
+static void
+ngx_wscast_bus_hold_handler(ngx_event_t *ev)
+{
+    ngx_wscast_bus_t  *bus;
+
+    bus = ev->data;
+
+    ngx_wscast_bus_leader(bus);
+
+    if (bus->role == NGX_WSCAST_BUS_LEADER
+        && (bus->local.ring.sh->heir || bus->redis.apprentice)
+        && (ngx_msec_int_t) (bus->hold_until - ngx_current_msec) > 0)
+    {
+        ngx_add_timer(ev, NGX_WSCAST_HOLD_STEP);
+    }
 }
 
 
@@ -418,6 +578,17 @@ ngx_wscast_bus_tick(void *ctx)
         ngx_wscast_redis_tick(&bus->redis);
     }
 
+    /* the old leader died between its last two steps */
+
+    if (bus->role != NGX_WSCAST_BUS_LEADER || !bus->redis.apprentice) {
+        bus->late = 0;
+
+    } else if (++bus->late == NGX_WSCAST_HANDED_TICKS) {
+        ngx_wscast_redis_follow(&bus->redis);
+        ngx_wscast_redis_lead(&bus->redis);
+        bus->handler->recall(bus->ctx);
+    }
+
     bus->handler->tick(bus->ctx);
 }
 
@@ -425,10 +596,24 @@ ngx_wscast_bus_tick(void *ctx)
 static void
 ngx_wscast_bus_exiting(void *ctx)
 {
+    wscast_slotset_t   wake;
     ngx_wscast_bus_t  *bus;
 
     bus = ctx;
     bus->exiting = 1;
+
+    if (bus->conf->redis && ngx_wscast_local_ready(&bus->local)) {
+        wscast_ring_leaving(&bus->local.ring);
+
+        if (ngx_wscast_bus_role(bus) == NGX_WSCAST_BUS_HEIR) {
+            wscast_ring_resign(&bus->local.ring, &wake);
+            ngx_wscast_local_wake(&bus->local, &wake);
+        }
+
+        bus->hold_until = ngx_current_msec + NGX_WSCAST_HOLD_TIME;
+        ngx_wscast_bus_hold_handler(&bus->hold);
+    }
+
     bus->handler->exiting(bus->ctx);
 }
 

@@ -19,7 +19,8 @@ static const ngx_wscast_redis_link_handler_t  ngx_wscast_redis_publisher = {
 ngx_int_t
 ngx_wscast_redis_open(ngx_wscast_redis_t *redis, ngx_wscast_bus_conf_t *conf,
     ngx_wscast_local_t *local, ngx_log_t *log, void (*writable)(void *ctx),
-    void *ctx)
+    ngx_uint_t (*pass)(void *ctx, uint64_t epoch),
+    void (*resigned)(void *ctx), void *ctx)
 {
     ngx_memzero(redis, sizeof(ngx_wscast_redis_t));
 
@@ -27,6 +28,8 @@ ngx_wscast_redis_open(ngx_wscast_redis_t *redis, ngx_wscast_bus_conf_t *conf,
     redis->local = local;
     redis->log = log;
     redis->writable = writable;
+    redis->pass = pass;
+    redis->resigned = resigned;
     redis->ctx = ctx;
 
     /* channel names are at most 65535 bytes: the ring's records say so */
@@ -39,6 +42,7 @@ ngx_wscast_redis_open(ngx_wscast_redis_t *redis, ngx_wscast_bus_conf_t *conf,
     ngx_memcpy(redis->name, conf->redis_prefix.data, conf->redis_prefix.len);
 
     wscast_list_init(&redis->receipts);
+    ngx_wscast_redis_handover_init(redis);
     wscast_map_init(&redis->channels, local->ring.sh->seed);
 
     ngx_wscast_redis_link_init(&redis->publisher, conf, "publisher",
@@ -151,8 +155,12 @@ ngx_wscast_redis_publisher_reply(void *ctx, redisReply *reply)
                           ? (size_t) reply->len : (size_t) 0, reply->str);
     }
 
-    redis->local->counters[status == WSCAST_OK ? WSCAST_COUNT_PUBLISHED
-                                         : WSCAST_COUNT_PUBLISH_FAILED]++;
+    if (receipt != &redis->marker) {
+        redis->local->counters[status == WSCAST_OK
+                               ? WSCAST_COUNT_PUBLISHED
+                               : WSCAST_COUNT_PUBLISH_FAILED]++;
+    }
+
     receipt->done(receipt, status);
 
     return NGX_OK;
@@ -171,7 +179,10 @@ ngx_wscast_redis_publisher_lost(void *ctx)
         receipt = wscast_list_first(&redis->receipts, wscast_receipt_t, link);
         wscast_list_remove(&receipt->link);
 
-        redis->local->counters[WSCAST_COUNT_PUBLISH_FAILED]++;
+        if (receipt != &redis->marker) {
+            redis->local->counters[WSCAST_COUNT_PUBLISH_FAILED]++;
+        }
+
         receipt->done(receipt, WSCAST_CLOSE_AWAY);
     }
 

@@ -34,14 +34,31 @@ typedef struct {
     uint64_t                  nonces[WSCAST_SLOTS];     /* last heard of */
     uint64_t                  tenancies;    /* at the last check */
     ngx_uint_t                gaps;         /* channels, since the last loss */
-    unsigned                  leading:1;
+
+    uint64_t                  epoch;        /* of a handover, see handover.c */
+    wscast_slotset_t          recalled;     /* heir: who has told it all */
+    wscast_receipt_t          marker;       /* heir: of its PUBLISH */
+    ngx_event_t               resign;       /* leader: posted, its last act */
+    ngx_uint_t              (*pass)(void *ctx, uint64_t epoch);
+    void                    (*resigned)(void *ctx);
+
+    unsigned                  leading:1;    /* subscribed for the host */
+    unsigned                  apprentice:1; /* heir: subscribed, not delivering */
+    unsigned                  proving:1;    /* heir: asked whether it is subscribed
+                                               to everything */
+    unsigned                  marked:1;     /* heir: its marker is under way */
+    unsigned                  handed:1;     /* heir: the leader has ended */
+    unsigned                  bequeathing:1;    /* leader: it has an heir */
+    unsigned                  resigning:1;  /* leader: delivers no more */
 } ngx_wscast_redis_t;
 
 
 /* NGX_ERROR: no memory. */
 ngx_int_t ngx_wscast_redis_open(ngx_wscast_redis_t *redis,
     ngx_wscast_bus_conf_t *conf, ngx_wscast_local_t *local, ngx_log_t *log,
-    void (*writable)(void *ctx), void *ctx);
+    void (*writable)(void *ctx),
+    ngx_uint_t (*pass)(void *ctx, uint64_t epoch),
+    void (*resigned)(void *ctx), void *ctx);
 
 /* Calls outstanding receipts with WSCAST_CLOSE_AWAY. */
 void ngx_wscast_redis_close(ngx_wscast_redis_t *redis);
@@ -58,6 +75,17 @@ void ngx_wscast_redis_follow(ngx_wscast_redis_t *redis);
 void ngx_wscast_redis_want(ngx_wscast_redis_t *redis,
     const wscast_record_t *rec);
 
+/*
+ * The handover, see handover.c.  This worker becomes the heir; the leader has
+ * got one; a slot has told the heir all that it wants; the leader has ended.
+ */
+void ngx_wscast_redis_inherit(ngx_wscast_redis_t *redis, uint64_t epoch);
+void ngx_wscast_redis_bequeath(ngx_wscast_redis_t *redis, uint64_t epoch);
+void ngx_wscast_redis_recalled(ngx_wscast_redis_t *redis,
+    const wscast_record_t *rec);
+void ngx_wscast_redis_handed(ngx_wscast_redis_t *redis,
+    const wscast_record_t *rec);
+
 /* There may be room in the ring. */
 void ngx_wscast_redis_resume(ngx_wscast_redis_t *redis);
 
@@ -71,6 +99,22 @@ extern const ngx_wscast_redis_link_handler_t  ngx_wscast_redis_subscriber;
 /* For the files of this room: the name in Redis; valid until the next call. */
 wscast_str_t ngx_wscast_redis_name(ngx_wscast_redis_t *redis,
     wscast_str_t channel);
+
+
+/* For the files of this room, all of handover.c. */
+void ngx_wscast_redis_handover_init(ngx_wscast_redis_t *redis);
+void ngx_wscast_redis_handover_end(ngx_wscast_redis_t *redis);
+void ngx_wscast_redis_handover_ready(ngx_wscast_redis_t *redis);
+void ngx_wscast_redis_handover_check(ngx_wscast_redis_t *redis);
+void ngx_wscast_redis_handover_pong(ngx_wscast_redis_t *redis);
+void ngx_wscast_redis_handover_confirmed(ngx_wscast_redis_t *redis);
+ngx_int_t ngx_wscast_redis_handover_marker(ngx_wscast_redis_t *redis,
+    redisReply *payload);
+ngx_uint_t ngx_wscast_redis_handover_is_marker(ngx_wscast_redis_t *redis,
+    redisReply *channel);
+
+/* For the files of this room: all that wait are told that they are live. */
+void ngx_wscast_redis_announce(ngx_wscast_redis_t *redis);
 
 
 #endif /* NGX_WSCAST_REDIS_H */

@@ -58,6 +58,7 @@ ngx_wscast_redis_follow(ngx_wscast_redis_t *redis)
 
     redis->leading = 0;
 
+    ngx_wscast_redis_handover_end(redis);
     ngx_wscast_redis_link_close(&redis->subscriber);
 
     for (node = wscast_map_next(&redis->channels, NULL); node; node = next) {
@@ -109,7 +110,7 @@ ngx_wscast_redis_want(ngx_wscast_redis_t *redis, const wscast_record_t *rec)
         p = (u_char *) (ch + 1);
         ngx_memcpy(p, name.data, name.len);
         ch->node.key = wscast_str(p, name.len);
-        ch->missed = (rec->kind == WSCAST_REC_RECALL);
+        ch->missed = (rec->kind == WSCAST_REC_RECALL && !redis->apprentice);
 
         if (wscast_map_insert(&redis->channels, &ch->node) != WSCAST_OK) {
             wscast_free(ch);
@@ -119,12 +120,17 @@ ngx_wscast_redis_want(ngx_wscast_redis_t *redis, const wscast_record_t *rec)
 
     if (wscast_slotset_empty(&ch->wanted)) {
         wscast_slotset_add(&ch->wanted, rec->from);
-        ngx_wscast_redis_subscribe(redis, ch);
+
+        /* what is new during a handover is the heir's alone */
+
+        if (!redis->bequeathing) {
+            ngx_wscast_redis_subscribe(redis, ch);
+        }
 
     } else {
         wscast_slotset_add(&ch->wanted, rec->from);
 
-        if (ch->live || ch->excused) {
+        if ((ch->live || ch->excused) && !redis->apprentice) {
             ngx_wscast_redis_live(redis, ch, rec->from);
         }
     }
@@ -166,7 +172,7 @@ ngx_wscast_redis_subscribe(ngx_wscast_redis_t *redis,
      * being made is waited for.
      */
 
-    if (redis->subscriber.failures) {
+    if (redis->subscriber.failures && !redis->apprentice) {
         ch->excused = 1;
         ch->missed = 1;
         ngx_wscast_redis_live(redis, ch, WSCAST_NO_SLOT);
@@ -249,6 +255,8 @@ ngx_wscast_redis_subscriber_ready(void *ctx)
         ngx_wscast_redis_subscribe(redis, ch);
     }
 
+    ngx_wscast_redis_handover_ready(redis);
+
     /* answered after all of them: from then on nothing is missed here */
 
     (void) ngx_wscast_redis_link_command(&redis->subscriber, 1, &ping, &len, 1);
@@ -263,7 +271,12 @@ ngx_wscast_redis_subscriber_lost(void *ctx)
     ngx_wscast_redis_channel_t  *ch;
 
     redis = ctx;
-    redis->local->ring.sh->redis_up = 0;
+
+    if (!redis->apprentice) {
+        redis->local->ring.sh->redis_up = 0;
+    }
+
+    redis->proving = 0;
 
     for (node = wscast_map_next(&redis->channels, NULL); node; node = next) {
         next = wscast_map_next(&redis->channels, node);
@@ -274,6 +287,11 @@ ngx_wscast_redis_subscriber_lost(void *ctx)
         if (wscast_slotset_empty(&ch->wanted)) {
             wscast_map_remove(&redis->channels, node);
             wscast_free(ch);
+            continue;
+        }
+
+        if (redis->apprentice) {
+            ch->live = 0;               /* the leader delivers */
             continue;
         }
 
@@ -310,8 +328,12 @@ ngx_wscast_redis_subscriber_reply(void *ctx, redisReply *reply)
         return NGX_OK;
     }
 
-    if (reply->type == REDIS_REPLY_STATUS) {
-        redis->local->ring.sh->redis_up = 1;        /* subscribed to nothing */
+    if (reply->type == REDIS_REPLY_STATUS) {        /* subscribed to nothing */
+
+        if (!redis->apprentice) {
+            redis->local->ring.sh->redis_up = 1;
+        }
+
         return NGX_OK;
     }
 
@@ -325,7 +347,14 @@ ngx_wscast_redis_subscriber_reply(void *ctx, redisReply *reply)
     channel = reply->element[1];
 
     if (kind->len == 4 && ngx_memcmp(kind->str, "pong", 4) == 0) {
-        redis->local->ring.sh->redis_up = 1;
+
+        if (!redis->apprentice) {
+            redis->local->ring.sh->redis_up = 1;
+
+        } else if (channel->type == REDIS_REPLY_STRING && channel->len) {
+            ngx_wscast_redis_handover_pong(redis);
+        }
+
         return NGX_OK;
     }
 
@@ -339,13 +368,28 @@ ngx_wscast_redis_subscriber_reply(void *ctx, redisReply *reply)
             return NGX_OK;
         }
 
+        if (ngx_wscast_redis_handover_is_marker(redis, channel)) {
+            return ngx_wscast_redis_handover_marker(redis, reply->element[2]);
+        }
+
+        /* during a handover, of two that receive it one delivers it */
+
+        if (redis->apprentice || redis->resigning) {
+            return NGX_OK;
+        }
+
         return ngx_wscast_redis_message(redis, channel, reply->element[2]);
     }
 
     if ((kind->len == 9 && ngx_memcmp(kind->str, "subscribe", 9) == 0)
         || (kind->len == 11 && ngx_memcmp(kind->str, "unsubscribe", 11) == 0))
     {
-        ngx_wscast_redis_confirmed(redis, channel);
+        if (ngx_wscast_redis_handover_is_marker(redis, channel)) {
+            ngx_wscast_redis_handover_confirmed(redis);
+
+        } else {
+            ngx_wscast_redis_confirmed(redis, channel);
+        }
     }
 
     return NGX_OK;
@@ -424,6 +468,11 @@ ngx_wscast_redis_confirmed(ngx_wscast_redis_t *redis, redisReply *channel)
     ch->live = 1;
     ch->excused = 0;
 
+    if (redis->apprentice) {
+        ch->missed = 0;                 /* the leader delivers */
+        return;
+    }
+
     if (ch->missed) {
         ch->missed = 0;
         redis->local->counters[WSCAST_COUNT_GAPS]++;
@@ -436,6 +485,25 @@ ngx_wscast_redis_confirmed(ngx_wscast_redis_t *redis, redisReply *channel)
     }
 
     ngx_wscast_redis_live(redis, ch, WSCAST_NO_SLOT);
+}
+
+
+void
+ngx_wscast_redis_announce(ngx_wscast_redis_t *redis)
+{
+    wscast_map_node_t           *node;
+    ngx_wscast_redis_channel_t  *ch;
+
+    for (node = wscast_map_next(&redis->channels, NULL);
+         node;
+         node = wscast_map_next(&redis->channels, node))
+    {
+        ch = wscast_container(node, ngx_wscast_redis_channel_t, node);
+
+        if (ch->live) {
+            ngx_wscast_redis_live(redis, ch, WSCAST_NO_SLOT);
+        }
+    }
 }
 
 
@@ -477,6 +545,8 @@ ngx_wscast_redis_tick(ngx_wscast_redis_t *redis)
     wscast_ring_sh_t  *sh;
 
     sh = redis->local->ring.sh;
+
+    ngx_wscast_redis_handover_check(redis);
 
     if (!redis->leading || redis->tenancies == sh->tenancies) {
         return;

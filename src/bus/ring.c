@@ -3,7 +3,7 @@
 #include "../base/map.h"
 
 
-#define WSCAST_RING_MAGIC   0x7773636173743031ull       /* "wscast01" */
+#define WSCAST_RING_MAGIC   0x7773636173743032ull       /* "wscast02" */
 #define WSCAST_RING_ALIGN   16
 
 

@@ -96,6 +96,8 @@ typedef struct {
     uint64_t             stalled_at;    /* its cursor then */
     uint64_t             woken;         /* a wake-up is under way */
     uint64_t             waiting;       /* it waits for room */
+    uint64_t             leaving;       /* its worker is about to exit */
+    uint64_t             born;          /* which tenancy of the ring this is */
     uint64_t             counters[WSCAST_COUNTERS];     /* of all tenants */
 } __attribute__((aligned(64))) wscast_slot_sh_t;
 
@@ -109,7 +111,12 @@ typedef struct {
     uint64_t             high;          /* slots ever used */
     uint64_t             tenancies;     /* grows when a slot changes hands */
     uint64_t             leader;        /* slot + 1 of who holds Redis, 0: none */
-    uint64_t             leader_epoch;  /* grows with each change of leader */
+    uint64_t             heir;          /* slot + 1 of who is about to take over
+                                           from the leader, 0: nobody */
+    uint64_t             leader_epoch;  /* grows with each change of the two */
+    uint64_t             marker;        /* leader_epoch for which the leader
+                                           awaits its heir's marker */
+    uint64_t             handed;        /* leader_epoch of the last handover */
     uint64_t             redis_up;      /* the leader's subscription stands */
     uint64_t             waiters;       /* some slot is waiting */
     uint64_t             floor;         /* a past value of the slowest cursor */
@@ -127,6 +134,10 @@ typedef enum {
     WSCAST_REC_WANT,            /* to the leader: the sender's first subscriber;
                                    arg: the sender's nonce */
     WSCAST_REC_RECALL,          /* the same, told anew to a new leader */
+    WSCAST_REC_RECALLED,        /* to the heir: the sender has told all;
+                                   arg: the leader's epoch */
+    WSCAST_REC_HANDED,          /* to the heir: from here on it delivers;
+                                   arg: the leader's epoch */
     WSCAST_REC_UNWANT,          /* to the leader: it has no more */
     WSCAST_REC_ASK,             /* how many subscribers?  arg: a number */
     WSCAST_REC_TELL             /* to the asker; arg: its number; body: count */
@@ -244,6 +255,22 @@ int wscast_ring_lead(wscast_ring_t *r, wscast_slotset_t *wake);
 
 /* Stops being the leader; *wake: whom to wake. */
 void wscast_ring_resign(wscast_ring_t *r, wscast_slotset_t *wake);
+
+/* The own worker is about to exit: it leads, or inherits, no more. */
+void wscast_ring_leaving(wscast_ring_t *r);
+
+/*
+ * The leader chooses an heir among those who stay, unless there is one.  1: there
+ * is one now; *wake: whom to wake, if that is new.
+ */
+int wscast_ring_bequeath(wscast_ring_t *r, wscast_slotset_t *wake);
+
+/*
+ * The leader makes the heir that it got with this leader_epoch the leader.  1: it
+ * is; *wake: whom to wake.  0: that heir is none any more.
+ */
+int wscast_ring_pass(wscast_ring_t *r, uint64_t epoch,
+    wscast_slotset_t *wake);
 
 /* The sum over the host: gauges of living slots, counters of all time. */
 void wscast_ring_counters(const wscast_ring_t *r,
