@@ -354,7 +354,14 @@ ngx_wscast_conn_proceed(ngx_wscast_conn_t *conn)
          * frame might never be seen: so end our side and read the other out.
          */
 
-        if (c->ssl || ngx_shutdown_socket(c->fd, NGX_WRITE_SHUTDOWN) == -1) {
+#if (NGX_SSL)
+        if (c->ssl) {
+            (void) SSL_shutdown(c->ssl->connection);
+            ERR_clear_error();
+        }
+#endif
+
+        if (ngx_shutdown_socket(c->fd, NGX_WRITE_SHUTDOWN) == -1) {
             ngx_wscast_conn_close(conn);
             return;
         }

@@ -5,6 +5,8 @@
 #define NGX_HTTP_WSCAST_ZONE      (32 * 1024 * 1024)
 
 
+static char *ngx_http_wscast_check_handler(ngx_conf_t *cf,
+    ngx_http_wscast_loc_conf_t *conf);
 static char *ngx_http_wscast_merge_session(ngx_conf_t *cf,
     ngx_http_wscast_loc_conf_t *conf);
 static char *ngx_http_wscast_check_size(ngx_conf_t *cf,
@@ -216,11 +218,46 @@ ngx_http_wscast_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->heartbeat_out = ngx_http_wscast_pong;
     }
 
+    if (ngx_http_wscast_check_handler(cf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
     if (conf->hub == NULL) {
         return NGX_CONF_OK;
     }
 
     return ngx_http_wscast_merge_session(cf, conf);
+}
+
+
+/* A directive behind ours, such as proxy_pass, may have taken the location. */
+
+static char *
+ngx_http_wscast_check_handler(ngx_conf_t *cf,
+    ngx_http_wscast_loc_conf_t *conf)
+{
+    const char                *name;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (conf->hub && clcf->handler != ngx_http_wscast_upgrade_handler) {
+        name = "wscast";
+
+    } else if (conf->api && clcf->handler != ngx_http_wscast_api_handler) {
+        name = "wscast_api";
+
+    } else {
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "\"%s %V\" in location \"%V\", which another "
+                       "directive serves, too: give it a location of its own",
+                       name, conf->hub ? &conf->hub->conf.name
+                                       : &conf->api->conf.name, &clcf->name);
+
+    return NGX_CONF_ERROR;
 }
 
 

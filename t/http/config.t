@@ -69,6 +69,15 @@ bad_config('an unknown hub in wscast',
 bad_config('an unknown hub in wscast_api',
     server('location / { wscast_api nohub; }'), qr/wscast_hub nohub/,
     qr/"nohub"/);
+bad_config('a location that something else serves, too',
+    $HUB . server('location /x { wscast chat; proxy_pass http://127.0.0.1; }'),
+    qr/wscast chat/, qr/location of its own/);
+bad_config('a location that something else serves already',
+    $HUB . server('location /x { proxy_pass http://127.0.0.1; wscast chat; }'),
+    qr/"wscast"/, qr/location of its own/);
+bad_config('an API in such a location',
+    $HUB . server('location /x { wscast_api chat; stub_status; }'),
+    qr/wscast_api chat/, qr/location of its own/);
 bad_config('two hubs of one name', $HUB . $HUB, qr/wscast_hub/, qr/"chat"/);
 bad_config('a hub without a name', 'wscast_hub { }',
     qr/"wscast_hub"/);

@@ -1,0 +1,250 @@
+#include "bus_inner.h"
+
+
+#define NGX_WSCAST_HOLD_TIME    5000    /* ms that a handover may take */
+#define NGX_WSCAST_HOLD_STEP    50      /* ms */
+#define NGX_WSCAST_HANDED_TICKS 3       /* s to wait for a leader's last word */
+
+
+static ngx_wscast_bus_role_e ngx_wscast_bus_role(ngx_wscast_bus_t *bus);
+static ngx_uint_t ngx_wscast_bus_pass(void *ctx, uint64_t epoch);
+static void ngx_wscast_bus_resigned(void *ctx);
+static void ngx_wscast_bus_publishable(void *ctx);
+static void ngx_wscast_bus_send(ngx_wscast_bus_t *bus, ngx_uint_t kind,
+    uint64_t to, uint64_t arg, wscast_str_t channel);
+
+
+/* Follows the leader, or becomes it where there is none. */
+
+void
+ngx_wscast_bus_leader(ngx_wscast_bus_t *bus)
+{
+    uint64_t                epoch;
+    wscast_str_t            none;
+    wscast_slotset_t        wake;
+    ngx_wscast_bus_role_e   role;
+
+    if (bus->conf->redis == NULL || !ngx_wscast_local_ready(&bus->local)) {
+        return;
+    }
+
+    if (!bus->redis_open) {
+
+        if (ngx_wscast_redis_open(&bus->redis, bus->conf, &bus->local,
+                                  bus->cycle->log,
+                                  ngx_wscast_bus_publishable,
+                                  ngx_wscast_bus_pass,
+                                  ngx_wscast_bus_resigned, bus)
+            != NGX_OK)
+        {
+            return;
+        }
+
+        bus->redis_open = 1;
+    }
+
+    ngx_memzero(&wake, sizeof(wscast_slotset_t));
+
+    if (bus->exiting) {
+
+        /* what is being inherited is bequeathed when it has been */
+
+        if (!bus->redis.apprentice) {
+            (void) wscast_ring_bequeath(&bus->local.ring, &wake);
+        }
+
+    } else {
+        (void) wscast_ring_lead(&bus->local.ring, &wake);
+    }
+
+    ngx_wscast_local_wake(&bus->local, &wake);
+
+    role = ngx_wscast_bus_role(bus);
+    epoch = bus->local.ring.sh->leader_epoch;
+
+    if (bus->epoch == epoch && bus->role == role) {
+        return;
+    }
+
+    if (role == NGX_WSCAST_BUS_LEADER && bus->role == NGX_WSCAST_BUS_LEADER) {
+
+        if (bus->local.ring.sh->heir) {
+            ngx_wscast_redis_bequeath(&bus->redis, epoch);
+        }
+
+    } else if (role == NGX_WSCAST_BUS_LEADER && bus->redis.apprentice
+               && bus->local.ring.sh->handed == bus->redis.epoch)
+    {
+        /* the old leader's last word is in the ring, and is waited for */
+
+    } else {
+        ngx_wscast_redis_follow(&bus->redis);
+
+        if (role == NGX_WSCAST_BUS_HEIR) {
+            ngx_wscast_redis_inherit(&bus->redis, epoch);
+
+        } else if (role == NGX_WSCAST_BUS_LEADER) {
+            ngx_wscast_redis_lead(&bus->redis);
+        }
+    }
+
+    bus->epoch = epoch;
+    bus->role = role;
+
+    bus->handler->recall(bus->ctx);
+
+    none = wscast_str(NULL, 0);
+    ngx_wscast_bus_send(bus, WSCAST_REC_RECALLED, bus->local.ring.sh->heir,
+                        epoch, none);
+}
+
+
+static ngx_wscast_bus_role_e
+ngx_wscast_bus_role(ngx_wscast_bus_t *bus)
+{
+    uint64_t           me;
+    wscast_ring_sh_t  *sh;
+
+    sh = bus->local.ring.sh;
+    me = bus->local.ring.slot + 1;
+
+    if (sh->leader == me) {
+        return NGX_WSCAST_BUS_LEADER;
+    }
+
+    return sh->heir == me ? NGX_WSCAST_BUS_HEIR : NGX_WSCAST_BUS_FOLLOWER;
+}
+
+
+static ngx_uint_t
+ngx_wscast_bus_pass(void *ctx, uint64_t epoch)
+{
+    ngx_uint_t         passed;
+    wscast_slotset_t   wake;
+    ngx_wscast_bus_t  *bus;
+
+    bus = ctx;
+
+    passed = (ngx_uint_t) wscast_ring_pass(&bus->local.ring, epoch, &wake);
+    ngx_wscast_local_wake(&bus->local, &wake);
+
+    return passed;
+}
+
+
+static void
+ngx_wscast_bus_resigned(void *ctx)
+{
+    ngx_wscast_bus_leader(ctx);
+}
+
+
+void
+ngx_wscast_bus_hold_handler(ngx_event_t *ev)
+{
+    ngx_wscast_bus_t  *bus;
+
+    bus = ev->data;
+
+    ngx_wscast_bus_leader(bus);
+
+    if (bus->role == NGX_WSCAST_BUS_LEADER
+        && (bus->local.ring.sh->heir || bus->redis.apprentice)
+        && (ngx_msec_int_t) (bus->hold_until - ngx_current_msec) > 0)
+    {
+        ngx_add_timer(ev, NGX_WSCAST_HOLD_STEP);
+    }
+}
+
+
+static void
+ngx_wscast_bus_publishable(void *ctx)
+{
+    ngx_wscast_bus_t  *bus;
+
+    bus = ctx;
+    bus->handler->writable(bus->ctx);
+}
+
+
+void
+ngx_wscast_bus_leader_tick(ngx_wscast_bus_t *bus)
+{
+    ngx_wscast_bus_leader(bus);
+
+    if (bus->redis_open) {
+        ngx_wscast_redis_tick(&bus->redis);
+    }
+
+    /* the old leader died between its last two steps */
+
+    if (bus->role != NGX_WSCAST_BUS_LEADER || !bus->redis.apprentice) {
+        bus->late = 0;
+
+    } else if (++bus->late == NGX_WSCAST_HANDED_TICKS) {
+        ngx_wscast_redis_follow(&bus->redis);
+        ngx_wscast_redis_lead(&bus->redis);
+        bus->handler->recall(bus->ctx);
+    }
+}
+
+
+void
+ngx_wscast_bus_leader_exiting(ngx_wscast_bus_t *bus)
+{
+    wscast_slotset_t  wake;
+
+    if (bus->conf->redis == NULL || !ngx_wscast_local_ready(&bus->local)) {
+        return;
+    }
+
+    wscast_ring_leaving(&bus->local.ring);
+
+    if (ngx_wscast_bus_role(bus) == NGX_WSCAST_BUS_HEIR) {
+        wscast_ring_resign(&bus->local.ring, &wake);
+        ngx_wscast_local_wake(&bus->local, &wake);
+    }
+
+    bus->hold_until = ngx_current_msec + NGX_WSCAST_HOLD_TIME;
+    ngx_wscast_bus_hold_handler(&bus->hold);
+}
+
+
+/* Without a leader nothing is said: the next one asks for everything. */
+
+void
+ngx_wscast_bus_tell(ngx_wscast_bus_t *bus, ngx_uint_t kind,
+    wscast_str_t channel)
+{
+    wscast_ring_sh_t  *sh;
+
+    sh = bus->local.ring.sh;
+
+    ngx_wscast_bus_send(bus, kind, sh->leader, bus->local.ring.nonce, channel);
+
+    if (sh->heir != sh->leader) {
+        ngx_wscast_bus_send(bus, kind, sh->heir, bus->local.ring.nonce,
+                            channel);
+    }
+}
+
+
+static void
+ngx_wscast_bus_send(ngx_wscast_bus_t *bus, ngx_uint_t kind, uint64_t to,
+    uint64_t arg, wscast_str_t channel)
+{
+    wscast_record_t  rec;
+
+    if (to == 0 || to > WSCAST_SLOTS) {
+        return;
+    }
+
+    ngx_memzero(&rec, sizeof(wscast_record_t));
+
+    rec.kind = kind;
+    rec.to = (unsigned) to - 1;
+    rec.arg = arg;
+    rec.channel = channel;
+
+    ngx_wscast_local_send(&bus->local, &rec);
+}
