@@ -220,6 +220,19 @@ lead(wscast_ring_t *r)
 }
 
 
+/* The heir is the survivor: nobody else is there. */
+
+static void
+bequeath(wscast_ring_t *r)
+{
+    wscast_slotset_t  wake;
+
+    wscast_ring_lead(r, &wake);
+    wscast_ring_bequeath(r, &wake);
+    wscast_ring_pass(r, sh->leader_epoch, &wake);
+}
+
+
 static void
 reap_dead(wscast_ring_t *r)
 {
@@ -238,6 +251,7 @@ static const deed_t  deeds[] = {
     { "leaving", nothing, leave },
     { "leaving and coming back", nothing, come_and_go },
     { "leading", nothing, lead },
+    { "handing the lead over", nothing, bequeath },
     { "reaping", dead_in_the_way, reap_dead }
 };
 
@@ -276,7 +290,7 @@ child(void *arg)
 static const char *
 wrong(void)
 {
-    int               n, i;
+    int               n, i, inherited;
     uint64_t          sum[WSCAST_COUNTERS], epoch, at_least;
     wscast_slotset_t  wake;
 
@@ -293,11 +307,21 @@ wrong(void)
         return "a slot is lost";
     }
 
-    if (sh->leader != 0 || sh->redis_up || sh->leader_epoch < epoch) {
+    inherited = deed->act == bequeath && sh->leader == own.slot + 1;
+
+    if ((sh->leader != 0 && !inherited) || sh->redis_up
+        || sh->leader_epoch < epoch)
+    {
         return "the dead lead";
     }
 
-    if (!wscast_ring_lead(&own, &wake) || sh->leader_epoch <= epoch) {
+    if (sh->heir != 0 && !inherited) {
+        return "there is an heir to nobody";
+    }
+
+    if (!wscast_ring_lead(&own, &wake)
+        || (sh->leader_epoch <= epoch && !inherited))
+    {
         return "there is no new epoch";
     }
 

@@ -117,6 +117,53 @@ test_leader(void)
 
 
 static void
+test_handover(void)
+{
+    uint64_t  epoch;
+
+    fresh(3);
+
+    is_int(wscast_ring_bequeath(&ring[0], &wake), 0,
+           "who does not lead has nothing to bequeath");
+    (void) wscast_ring_lead(&ring[0], &wake);
+    wscast_ring_leaving(&ring[0]);
+    epoch = sh->leader_epoch;
+
+    is_int(wscast_ring_bequeath(&ring[0], &wake), 1, "a leader finds an heir");
+    ok(sh->heir == 3 && sh->leader == 1, "the youngest, who does not lead yet");
+    ok(sh->leader_epoch == epoch + 1 && wake.w[0] == 6, "all are to be told");
+    is_int(wscast_ring_bequeath(&ring[0], &wake), 1, "it has one");
+    ok(wscast_slotset_empty(&wake), "and tells it once");
+
+    is_int(wscast_ring_pass(&ring[1], epoch + 1, &wake), 0,
+           "nobody else can pass it on");
+    is_int(wscast_ring_pass(&ring[0], epoch, &wake), 0,
+           "nor can the leader to an heir of another epoch");
+
+    wscast_ring_leaving(&ring[2]);
+    wscast_ring_resign(&ring[2], &wake);
+    ok(sh->heir == 0 && sh->leader == 1 && sh->leader_epoch == epoch + 2,
+       "an heir that leaves is none any more");
+    is_int(wscast_ring_pass(&ring[0], epoch + 1, &wake), 0,
+           "and does not become the leader");
+
+    is_int(wscast_ring_bequeath(&ring[0], &wake), 1, "another one is found");
+    ok(sh->heir == 2, "who stays");
+    sh->redis_up = 1;
+    is_int(wscast_ring_pass(&ring[0], epoch + 3, &wake), 1, "it takes over");
+    ok(sh->leader == 2 && sh->heir == 0 && sh->redis_up == 1
+       && sh->handed == epoch + 3 && sh->leader_epoch == epoch + 4,
+       "Redis stays, a new epoch begins");
+
+    wscast_ring_leaving(&ring[1]);
+    is_int(wscast_ring_bequeath(&ring[1], &wake), 0,
+           "where all leave there is no heir");
+
+    over();
+}
+
+
+static void
 test_counters(void)
 {
     unsigned  i;
@@ -186,6 +233,7 @@ main(void)
     test_slots();
     test_dead();
     test_leader();
+    test_handover();
     test_counters();
     test_open();
 
