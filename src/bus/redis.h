@@ -35,7 +35,7 @@ typedef struct {
     uint64_t                  tenancies;    /* at the last check */
     ngx_uint_t                gaps;         /* channels, since the last loss */
 
-    uint64_t                  epoch;        /* of a handover, see handover.c */
+    uint64_t                  epoch;        /* of a handover, see redis_handover.c */
     wscast_slotset_t          recalled;     /* heir: who has told it all */
     wscast_receipt_t          marker;       /* heir: of its PUBLISH */
     ngx_event_t               resign;       /* leader: posted, its last act */
@@ -76,7 +76,7 @@ void ngx_wscast_redis_want(ngx_wscast_redis_t *redis,
     const wscast_record_t *rec);
 
 /*
- * The handover, see handover.c.  This worker becomes the heir; the leader has
+ * The handover, see redis_handover.c.  This worker becomes the heir; the leader has
  * got one; a slot has told the heir all that it wants; the leader has ended.
  */
 void ngx_wscast_redis_inherit(ngx_wscast_redis_t *redis, uint64_t epoch);
@@ -101,7 +101,7 @@ wscast_str_t ngx_wscast_redis_name(ngx_wscast_redis_t *redis,
     wscast_str_t channel);
 
 
-/* For the files of this room, all of handover.c. */
+/* For the files of this room, all of redis_handover.c. */
 void ngx_wscast_redis_handover_init(ngx_wscast_redis_t *redis);
 void ngx_wscast_redis_handover_end(ngx_wscast_redis_t *redis);
 void ngx_wscast_redis_handover_ready(ngx_wscast_redis_t *redis);
