@@ -33,9 +33,9 @@ struct ngx_wscast_bus_s {
     ngx_wscast_redis_t                 redis;
     uint64_t                           epoch;       /* of the leader we know */
     ngx_wscast_bus_role_e              role;
-    ngx_event_t                        hold;        /* timer: not yet handed over */
+    ngx_event_t                        hold;        /* timer: a handover */
     ngx_msec_t                         hold_until;
-    ngx_uint_t                         late;        /* s without its last word */
+    ngx_uint_t                         late;        /* s of no last word */
 
     ngx_queue_t                        censuses;
     ngx_event_t                        census_timer;

@@ -35,7 +35,7 @@ typedef struct {
     uint64_t                  tenancies;    /* at the last check */
     ngx_uint_t                gaps;         /* channels, since the last loss */
 
-    uint64_t                  epoch;        /* of a handover, see redis_handover.c */
+    uint64_t                  epoch;        /* of a handover */
     wscast_slotset_t          recalled;     /* heir: who has told it all */
     wscast_receipt_t          marker;       /* heir: of its PUBLISH */
     ngx_event_t               resign;       /* leader: posted, its last act */
@@ -43,9 +43,9 @@ typedef struct {
     void                    (*resigned)(void *ctx);
 
     unsigned                  leading:1;    /* subscribed for the host */
-    unsigned                  apprentice:1; /* heir: subscribed, not delivering */
-    unsigned                  proving:1;    /* heir: asked whether it is subscribed
-                                               to everything */
+    unsigned                  apprentice:1; /* heir: delivers nothing */
+    unsigned                  proving:1;    /* heir: asked whether all its
+                                               subscriptions stand */
     unsigned                  marked:1;     /* heir: its marker is under way */
     unsigned                  handed:1;     /* heir: the leader has ended */
     unsigned                  bequeathing:1;    /* leader: it has an heir */
@@ -76,8 +76,8 @@ void ngx_wscast_redis_want(ngx_wscast_redis_t *redis,
     const wscast_record_t *rec);
 
 /*
- * The handover, see redis_handover.c.  This worker becomes the heir; the leader has
- * got one; a slot has told the heir all that it wants; the leader has ended.
+ * The handover, see redis_handover.c.  This worker becomes the heir; the leader
+ * has got one; a slot has told the heir all that it wants; the leader has ended.
  */
 void ngx_wscast_redis_inherit(ngx_wscast_redis_t *redis, uint64_t epoch);
 void ngx_wscast_redis_bequeath(ngx_wscast_redis_t *redis, uint64_t epoch);

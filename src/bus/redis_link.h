@@ -27,7 +27,7 @@
 #define NGX_WSCAST_REDIS_OUT     (16 * 1024 * 1024)     /* bytes */
 
 /* What one reply may gather before it is complete. */
-#define NGX_WSCAST_REDIS_REPLY   (512 * 1024 * 1024)    /* bytes, RESP's limit */
+#define NGX_WSCAST_REDIS_REPLY   (512 * 1024 * 1024)    /* bytes, as RESP's */
 
 
 typedef struct {
@@ -82,10 +82,10 @@ typedef struct {
     ngx_uint_t                               address;   /* tried last */
     ngx_uint_t                               failures;  /* since it was ready */
 
-    unsigned                                 heard:1;   /* since the last probe */
+    unsigned                                 heard:1;   /* since last probed */
     unsigned                                 probing:1;
     unsigned                                 full:1;    /* writable() is owed */
-    unsigned                                 told:1;    /* the failure is logged */
+    unsigned                                 told:1;    /* failure is logged */
 } ngx_wscast_redis_link_t;
 
 

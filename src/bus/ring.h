@@ -92,7 +92,7 @@ typedef struct {
     uint64_t             nonce;         /* of this tenancy; never 0 */
     uint64_t             cursor;        /* next position to read */
     uint64_t             stalled;       /* ms: since when writers wait for it
-                                           and it reads nothing; 0: they don't */
+                                           and it reads nothing; 0: not */
     uint64_t             stalled_at;    /* its cursor then */
     uint64_t             woken;         /* a wake-up is under way */
     uint64_t             waiting;       /* it waits for room */
@@ -110,7 +110,7 @@ typedef struct {
     uint64_t             buckets;       /* of interest, a power of two */
     uint64_t             high;          /* slots ever used */
     uint64_t             tenancies;     /* grows when a slot changes hands */
-    uint64_t             leader;        /* slot + 1 of who holds Redis, 0: none */
+    uint64_t             leader;        /* slot + 1 of who holds Redis; or 0 */
     uint64_t             heir;          /* slot + 1 of who is about to take over
                                            from the leader, 0: nobody */
     uint64_t             leader_epoch;  /* grows with each change of the two */
@@ -260,14 +260,14 @@ void wscast_ring_resign(wscast_ring_t *r, wscast_slotset_t *wake);
 void wscast_ring_leaving(wscast_ring_t *r);
 
 /*
- * The leader chooses an heir among those who stay, unless there is one.  1: there
- * is one now; *wake: whom to wake, if that is new.
+ * The leader chooses an heir among those who stay, unless there is one.  1:
+ * there is one now; *wake: whom to wake, if that is new.
  */
 int wscast_ring_bequeath(wscast_ring_t *r, wscast_slotset_t *wake);
 
 /*
- * The leader makes the heir that it got with this leader_epoch the leader.  1: it
- * is; *wake: whom to wake.  0: that heir is none any more.
+ * The leader makes the heir that it got with this leader_epoch the leader.  1:
+ * it is; *wake: whom to wake.  0: that heir is none any more.
  */
 int wscast_ring_pass(wscast_ring_t *r, uint64_t epoch,
     wscast_slotset_t *wake);

@@ -31,7 +31,7 @@ struct wscast_channel_s {
     uint32_t                   count;
     uint32_t                   size;
     unsigned                   live;        /* the worker's: the bus delivers */
-    unsigned                   ticks;       /* the worker's: s waited for that */
+    unsigned                   ticks;       /* the worker's: s of waiting */
 };
 
 

@@ -85,7 +85,7 @@ typedef struct {
     ngx_array_t                 *allow;         /* ngx_http_wscast_allow_t */
     ngx_array_t                 *origins;       /* wscast_str_t, compiled */
     ngx_flag_t                   any_origin;
-    wscast_grants_t             *grants;        /* if no pattern has variables */
+    wscast_grants_t             *grants;        /* if without variables */
     ngx_http_complex_value_t    *user;
     ngx_http_complex_value_t    *welcome;
 

@@ -44,7 +44,7 @@ typedef struct {
     unsigned char    key[4];
     unsigned char    opcode;        /* WSCAST_OP_* */
     unsigned char    fin;           /* 0 or 1 */
-    unsigned char    rsv;           /* the bits of WSCAST_FRAME_RSV that are set */
+    unsigned char    rsv;           /* what is set of WSCAST_FRAME_RSV */
     unsigned char    state;         /* wscast_frame_state_e */
     unsigned char    need;          /* bytes still awaited in this state */
     unsigned char    total;         /* bytes of the extended length: 2 or 8 */

@@ -34,7 +34,7 @@ typedef struct {
 typedef struct {
     wscast_frame_t   frame;
     wscast_gather_t  gathered[2];
-    uint64_t         left;          /* payload bytes of the frame still awaited */
+    uint64_t         left;          /* of the frame's payload, awaited */
     size_t           limit;         /* of a data message, bytes */
     wscast_utf8_t    utf8;
     unsigned char    opcode;        /* of the message in progress; 0: none */
