@@ -77,7 +77,8 @@ void ngx_wscast_redis_want(ngx_wscast_redis_t *redis,
 
 /*
  * The handover, see redis_handover.c.  This worker becomes the heir; the leader
- * has got one; a slot has told the heir all that it wants; the leader has ended.
+ * has got one; a slot has told the heir all that it wants; the leader has
+ * ended.
  */
 void ngx_wscast_redis_inherit(ngx_wscast_redis_t *redis, uint64_t epoch);
 void ngx_wscast_redis_bequeath(ngx_wscast_redis_t *redis, uint64_t epoch);

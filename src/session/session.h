@@ -114,7 +114,7 @@ struct wscast_session_s {
 
     wscast_grants_t                 *grants;
     wscast_prepared_t               *welcome;       /* not sent yet, or NULL */
-    wscast_publication_t            *held;          /* waits for room; or NULL */
+    wscast_publication_t            *held;          /* waits for room */
     unsigned char                   *id;            /* of what is pending or
                                                        held; or NULL */
     size_t                           id_len;
