@@ -15,7 +15,7 @@ use Time::HiRes qw(time);
 chdir dirname(__FILE__) . '/../..' or die $!;
 
 # This may run below a make with options of its own.
-delete @ENV{qw(MAKEFLAGS MAKELEVEL MFLAGS MAKEOVERRIDES)};
+delete @ENV{qw(MAKEFLAGS MAKELEVEL MFLAGS MAKEOVERRIDES VARIANT TESTS)};
 
 my $module = 'build/ngx_http_wscast_module.so';
 my $dir = tempdir(CLEANUP => 1);

@@ -10,7 +10,7 @@ use File::Temp qw(tempdir);
 use Test::More;
 
 chdir dirname(__FILE__) . '/../..' or die $!;
-delete @ENV{qw(MAKEFLAGS MAKELEVEL MFLAGS MAKEOVERRIDES)};
+delete @ENV{qw(MAKEFLAGS MAKELEVEL MFLAGS MAKEOVERRIDES VARIANT TESTS)};
 
 my $dir = tempdir(CLEANUP => 1);
 my $module = "$dir/nginx/objs/ngx_http_wscast_module.so";
