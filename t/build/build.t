@@ -123,7 +123,8 @@ is_deeply([stale()], [], 'a copy is as fresh as what it is a copy of');
 run("touch $dir/copy/src/wire/frame.c");
 is_deeply([stale()], ['src/wire/frame.c'], 'a source changes: it is compiled');
 
-my @users = sort map { m{obj/(.*)\.d$} ? "src/$1.c" : () }
+# (a source that has been renamed leaves its list behind)
+my @users = sort grep { -f } map { m{obj/(.*)\.d$} ? "src/$1.c" : () }
     split /\n/, run('grep -lr /base/base.h build/obj');
 cmp_ok(scalar @users, '>', @sources / 2, 'most sources include base.h');
 
