@@ -380,6 +380,7 @@ ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_hub_t *hub,
 {
     u_char                 *p, *last, *at, *slash;
     ngx_int_t               db;
+    ngx_str_t               shown;
     ngx_url_t              *u;
     ngx_wscast_bus_conf_t  *bus;
 
@@ -393,6 +394,13 @@ ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_hub_t *hub,
     p = value->data;
     last = value->data + value->len;
 
+    /* what is before the "@" is nobody's business in a log */
+
+    for (at = last; at > p && at[-1] != '@'; at--) { /* void */ }
+
+    shown.data = at;
+    shown.len = last - at;
+
     if (value->len > 12 && ngx_strncmp(p, "redis+unix:/", 12) == 0) {
         u->url.data = p + 6;            /* unix:/path */
         u->url.len = last - u->url.data;
@@ -403,13 +411,11 @@ ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_hub_t *hub,
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid \"redis %V\": use "
                            "redis://[user:password@]host:port[/db] or "
-                           "redis+unix:/path", value);
+                           "redis+unix:/path", &shown);
         return NGX_CONF_ERROR;
     }
 
     p += 8;
-
-    for (at = last; at > p && at[-1] != '@'; at--) { /* void */ }
 
     if (at > p) {
         if (ngx_http_wscast_redis_credentials(cf, bus, p, at - 1) != NGX_OK) {
@@ -427,7 +433,7 @@ ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_hub_t *hub,
         if (db == NGX_ERROR) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid database in \"redis %V\": after \"/\" "
-                               "comes its number, such as /0", value);
+                               "comes its number, such as /0", &shown);
             return NGX_CONF_ERROR;
         }
 
@@ -445,7 +451,7 @@ parse:
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "%s in \"redis %V\": name a host that this machine "
                            "can resolve, and its port",
-                           u->err ? u->err : "no address", value);
+                           u->err ? u->err : "no address", &shown);
         return NGX_CONF_ERROR;
     }
 

@@ -78,6 +78,14 @@ bad_config('a location that something else serves already',
 bad_config('an API in such a location',
     $HUB . server('location /x { wscast_api chat; stub_status; }'),
     qr/wscast_api chat/, qr/location of its own/);
+for my $url ('rediss://u:secret@h:1', 'redis://u:secret@127.0.0.1:1/x',
+    'redis://u:secret@127.0.0.1:99999')
+{
+    my ($ok, $out) = nginx_test(hub("redis $url;"));
+    ok(!$ok && $out =~ /redis/ && $out !~ /secret/,
+        "a password is not told: $url");
+}
+
 bad_config('two hubs of one name', $HUB . $HUB, qr/wscast_hub/, qr/"chat"/);
 bad_config('a hub without a name', 'wscast_hub { }',
     qr/"wscast_hub"/);
