@@ -54,6 +54,13 @@ ngx_wscast_bus_init_zone(ngx_wscast_bus_conf_t *conf, void *old)
 
 
 size_t
+ngx_wscast_bus_min(void)
+{
+    return WSCAST_RING_MIN;
+}
+
+
+size_t
 ngx_wscast_bus_max(size_t zone)
 {
     return wscast_ring_max(zone);

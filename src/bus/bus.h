@@ -95,6 +95,9 @@ struct ngx_wscast_census_s {
  */
 ngx_int_t ngx_wscast_bus_init_zone(ngx_wscast_bus_conf_t *conf, void *old);
 
+/* The least size of a zone, bytes. */
+size_t ngx_wscast_bus_min(void);
+
 /* The longest channel and envelope together that a zone of this size takes. */
 size_t ngx_wscast_bus_max(size_t zone);
 

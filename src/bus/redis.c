@@ -1,7 +1,6 @@
 #include "redis.h"
 
 
-static void ngx_wscast_redis_publisher_ready(void *ctx);
 static ngx_int_t ngx_wscast_redis_publisher_reply(void *ctx,
     redisReply *reply);
 static void ngx_wscast_redis_publisher_lost(void *ctx);
@@ -9,7 +8,7 @@ static void ngx_wscast_redis_publisher_writable(void *ctx);
 
 
 static const ngx_wscast_redis_link_handler_t  ngx_wscast_redis_publisher = {
-    ngx_wscast_redis_publisher_ready,
+    ngx_wscast_redis_publisher_writable,        /* ready: the same */
     ngx_wscast_redis_publisher_reply,
     ngx_wscast_redis_publisher_lost,
     ngx_wscast_redis_publisher_writable
@@ -113,7 +112,7 @@ ngx_wscast_redis_publish(ngx_wscast_redis_t *redis, wscast_str_t channel,
 
 
 static void
-ngx_wscast_redis_publisher_ready(void *ctx)
+ngx_wscast_redis_publisher_writable(void *ctx)
 {
     ngx_wscast_redis_t  *redis;
 
@@ -188,16 +187,6 @@ ngx_wscast_redis_publisher_lost(void *ctx)
 
     /* who waits for room must learn that there is nobody to wait for */
 
-    redis->writable(redis->ctx);
-}
-
-
-static void
-ngx_wscast_redis_publisher_writable(void *ctx)
-{
-    ngx_wscast_redis_t  *redis;
-
-    redis = ctx;
     redis->writable(redis->ctx);
 }
 

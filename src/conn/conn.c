@@ -4,6 +4,17 @@
 
 #define NGX_WSCAST_CONN_MAGIC  0x77736363       /* "wscc" */
 
+/* Debug builds stop whoever comes in with a connection that is none. */
+
+#ifdef WSCAST_DEBUG
+#define ngx_wscast_conn_check(conn)                                           \
+    if ((conn)->magic != NGX_WSCAST_CONN_MAGIC) {                             \
+        ngx_abort();                                                          \
+    }
+#else
+#define ngx_wscast_conn_check(conn)
+#endif
+
 
 static void ngx_wscast_conn_free(ngx_wscast_conn_t *conn);
 static void ngx_wscast_conn_count(ngx_wscast_conn_t *conn);
@@ -187,6 +198,8 @@ ngx_wscast_conn_read_handler(ngx_event_t *rev)
     c = rev->data;
     conn = c->data;
 
+    ngx_wscast_conn_check(conn);
+
     if (rev->timedout) {
         rev->timedout = 0;
         ngx_wscast_conn_heartbeat(conn);
@@ -258,6 +271,8 @@ ngx_wscast_conn_write_handler(ngx_event_t *wev)
     c = wev->data;
     conn = c->data;
 
+    ngx_wscast_conn_check(conn);
+
     if (wev->timedout) {
         wev->timedout = 0;
 
@@ -285,6 +300,7 @@ ngx_wscast_conn_flush_handler(ngx_event_t *ev)
         q = ngx_queue_head(&conns->dirty);
         conn = ngx_queue_data(q, ngx_wscast_conn_t, dirty);
 
+        ngx_wscast_conn_check(conn);
         ngx_wscast_conn_proceed(conn);
     }
 }

@@ -164,7 +164,7 @@ ngx_http_wscast_hub_set_zone(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
 
     size = ngx_parse_size(&value[1]);
 
-    if (size == NGX_ERROR || size < 1024 * 1024) {
+    if (size == NGX_ERROR || (size_t) size < ngx_wscast_bus_min()) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid \"zone %V\" of hub \"%V\": use a size of "
                            "at least 1m, such as 32m", &value[1],
