@@ -49,8 +49,11 @@
     X(AWAY,            1013, PEER, "away",         "engine is away")          \
     X(LAPPED,          1013, OURS, "lapped",       "worker fell behind")      \
     X(SILENT,          0,    PEER, "silent",       "no answer to ping")       \
+    X(EXPIRED,         4401, PEER, "expired",      "token expired")           \
     X(DISCONNECTED,    4403, PEER, "disconnected", "disconnected by the API") \
-    X(SLOW,            4408, PEER, "slow",         "reads too slowly")
+    X(SLOW,            4408, PEER, "slow",         "reads too slowly")        \
+    X(REPLACED,        4409, PEER, "replaced",                                \
+      "client has come back on another connection")
 
 
 typedef enum {

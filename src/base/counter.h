@@ -47,6 +47,20 @@
       "Publishes that were answered with an error.")                          \
     X(PUBLISH_WAITS, COUNTER, "publish_waits_total",                          \
       "Times that a publisher had to wait for room on the bus.")              \
+    X(DUPLICATES,    COUNTER, "publish_duplicates_total",                     \
+      "Publishes whose key was known, so that nothing was published.")        \
+    X(RECOVERED,     COUNTER, "recoveries_total",                             \
+      "Subscriptions that got exactly what they had missed.")                 \
+    X(UNRECOVERED,   COUNTER, "recoveries_failed_total",                      \
+      "Subscriptions whose position could not be resumed.")                   \
+    X(EVICTED,       COUNTER, "history_evicted_total",                        \
+      "Messages dropped from a history because the zone was full.")           \
+    X(JOINS,         COUNTER, "presence_joins_total",                         \
+      "Members who joined, through this host.")                               \
+    X(LEAVES,        COUNTER, "presence_leaves_total",                        \
+      "Members who left, told by this host.")                                 \
+    X(PRESENCE_FULL, COUNTER, "presence_refused_total",                       \
+      "Members not taken because the zone was full.")                         \
     X(WAKES,         COUNTER, "bus_wakes_total",                              \
       "Wake-ups sent to other workers.")                                      \
     X(LAPPED,        COUNTER, "bus_lapped_total",                             \
@@ -55,6 +69,8 @@
       "Messages received from Redis.")                                        \
     X(REDIS_RECONNECTS, COUNTER, "redis_reconnects_total",                    \
       "Connections to Redis that were lost or failed.")                       \
+    X(CAUGHT_UP,     COUNTER, "caught_up_total",                              \
+      "Messages fetched from history after a loss of the subscription.")      \
     X(GAPS,          COUNTER, "gaps_total",                                   \
       "Channels whose messages may have been missed while Redis was away.")   \
     X(REDIS_LINKS,   GAUGE,   "redis_links",                                  \

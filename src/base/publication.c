@@ -12,7 +12,7 @@ wscast_publication_create(const wscast_pub_fields_t *f)
 
     pub = wscast_alloc(sizeof(wscast_publication_t) + f->channel.len
                        + f->client.len + f->user.len + f->exclude.len
-                       + f->info.len + f->data.len);
+                       + f->info.len + f->key.len + f->data.len);
 
     if (pub == NULL) {
         return NULL;
@@ -30,6 +30,7 @@ wscast_publication_create(const wscast_pub_fields_t *f)
     pub->f.user = wscast_publication_copy(&p, f->user);
     pub->f.exclude = wscast_publication_copy(&p, f->exclude);
     pub->f.info = wscast_publication_copy(&p, f->info);
+    pub->f.key = wscast_publication_copy(&p, f->key);
     pub->f.data = wscast_publication_copy(&p, f->data);
 
     return pub;

@@ -19,6 +19,8 @@ typedef enum {
     WSCAST_PUB_MESSAGE = 0,
     WSCAST_PUB_JOIN,
     WSCAST_PUB_LEAVE,
+    WSCAST_PUB_BROKEN,      /* of this host alone: messages before this position
+                               have been missed for good */
     WSCAST_PUB_KINDS
 } wscast_pub_kind_e;
 
@@ -43,6 +45,8 @@ typedef struct {
     wscast_str_t     user;          /* may be empty */
     wscast_str_t     exclude;       /* id of a client that must not get it */
     wscast_str_t     info;          /* JSON, of joins; else empty */
+    wscast_str_t     key;           /* a repeat with it publishes nothing; of a
+                                       publish, never of an envelope */
 } wscast_pub_fields_t;
 
 

@@ -13,17 +13,22 @@
 #define WSCAST_RECEIPT_H
 
 
-#include "list.h"
+#include "query.h"
 
 
 typedef struct wscast_receipt_s  wscast_receipt_t;
 typedef struct wscast_waiter_s   wscast_waiter_t;
 
 struct wscast_receipt_s {
-    wscast_list_t    link;          /* the bus's, in order of publishing */
+    wscast_list_t        link;      /* the bus's, in order of publishing */
+    wscast_position_t    position;  /* of the message, once it is taken; 0, 0 on
+                                       a channel without history */
+
+    uint64_t             receivers; /* the bus's: workers that it was put before
+                                       if embedded, hosts with Redis */
 
     /* WSCAST_OK: the engine has it; else a reason of close.h */
-    void           (*done)(wscast_receipt_t *r, wscast_status_t status);
+    void               (*done)(wscast_receipt_t *r, wscast_status_t status);
 };
 
 

@@ -21,9 +21,27 @@
 #include "../base/base.h"
 #include "../base/counter.h"
 #include "../base/receipt.h"
+#include "ring.h"
 
 
-typedef struct ngx_wscast_bus_s  ngx_wscast_bus_t;
+struct redisReply;
+
+typedef struct ngx_wscast_bus_s   ngx_wscast_bus_t;
+typedef struct ngx_wscast_call_s  ngx_wscast_call_t;
+
+
+/*
+ * A command to Redis.  Whoever hands it over keeps it alive until done(), which
+ * is called exactly once, never inside ngx_wscast_bus_call().
+ */
+
+struct ngx_wscast_call_s {
+    wscast_list_t         link;             /* the bus's */
+
+    /* reply: NULL: Redis is away, or did not answer in redis_timeout */
+    void                (*done)(ngx_wscast_call_t *call,
+                                struct redisReply *reply);
+};
 
 
 /* Of a hub; filled by http/conf, lives as long as the configuration. */
@@ -70,6 +88,29 @@ typedef struct {
 
     /* this process shuts down gracefully */
     void                (*exiting)(void *ctx);
+
+    /* with Redis: commands can be sent, for the first time or again */
+    void                (*reachable)(void *ctx);
+
+    /*
+     * In the leader.  A message from Redis that has a position: it is appended
+     * by ngx_wscast_bus_append(), or known already.  NGX_OK; NGX_AGAIN: there
+     * is no room, it will be given once more.
+     */
+    ngx_int_t           (*arrived)(void *ctx, wscast_str_t channel,
+                                   wscast_str_t bytes);
+
+    /*
+     * In the leader.  Redis has confirmed a subscription.  missed: clients of
+     * this host were on the channel before, messages may be missing.  NGX_OK:
+     * nobody can tell (without history), it is live now, and a gap if missed;
+     * NGX_AGAIN: ngx_wscast_bus_announce() will be called.
+     */
+    ngx_int_t           (*confirmed)(void *ctx, wscast_str_t channel,
+                                     ngx_uint_t missed);
+
+    /* This worker leads no more, or has lost the host's subscription. */
+    void                (*unsubscribed)(void *ctx);
 } ngx_wscast_bus_handler_t;
 
 
@@ -122,13 +163,62 @@ ngx_uint_t ngx_wscast_bus_remote(ngx_wscast_bus_t *bus);
 /*
  * Publishes an envelope.
  *
- * WSCAST_OK      taken
+ * WSCAST_OK      taken; receipt->receivers is set, if there is a receipt
  * WSCAST_MORE    under way; receipt, which is then required, will be called
  * WSCAST_AGAIN   no room; writable() will be called
  * WSCAST_CLOSE_AWAY, WSCAST_CLOSE_TOO_BIG, WSCAST_CLOSE_NO_MEMORY
  */
 wscast_status_t ngx_wscast_bus_publish(ngx_wscast_bus_t *bus,
     wscast_str_t channel, wscast_str_t bytes, wscast_receipt_t *receipt);
+
+/*
+ * Appends an envelope to this host's ring, in one with a change of the memory
+ * below.  stamp may be NULL.  receivers, if not NULL: workers that it is for.
+ * WSCAST_OK, AGAIN, CLOSE_AWAY, CLOSE_TOO_BIG, or what the stamp answered.
+ */
+wscast_status_t ngx_wscast_bus_append(ngx_wscast_bus_t *bus,
+    wscast_str_t channel, wscast_str_t bytes, wscast_stamp_t *stamp,
+    uint64_t *receivers);
+
+/*
+ * Sends a command on this worker's connection to Redis, behind all that were
+ * sent before.  NGX_OK; NGX_DECLINED: Redis is away; NGX_AGAIN: too much
+ * waits, writable() will be called (never with force); NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_wscast_bus_call(ngx_wscast_bus_t *bus, ngx_wscast_call_t *call,
+    int argc, const char **argv, const size_t *lens, ngx_uint_t force);
+
+/* The name of a channel in Redis; valid until the next call. */
+wscast_str_t ngx_wscast_bus_name(ngx_wscast_bus_t *bus, wscast_str_t channel);
+
+/* The answer to confirmed(): all workers are told that it is live. */
+void ngx_wscast_bus_announce(ngx_wscast_bus_t *bus, wscast_str_t channel);
+
+
+/*
+ * The rest of the zone, for what outlives a message: zeros when it is new.  The
+ * ring's lock guards it; recover() is called whenever the lock was just taken,
+ * with the ring's tail, for what a dead process has left half done.
+ */
+void *ngx_wscast_bus_memory(ngx_wscast_bus_t *bus, size_t *size);
+void ngx_wscast_bus_guard(ngx_wscast_bus_t *bus,
+    void (*recover)(void *ctx, uint64_t tail), void *ctx);
+void ngx_wscast_bus_lock(ngx_wscast_bus_t *bus);
+void ngx_wscast_bus_unlock(ngx_wscast_bus_t *bus);
+
+/* The same memory at configuration time, before there is a bus. */
+void *ngx_wscast_bus_zone_memory(ngx_wscast_bus_conf_t *conf, size_t *size);
+
+/*
+ * What this host (1 zone) and this worker (1 tenancy of a slot; 0: it has none)
+ * are called, whether a worker lives (under the lock), the seed of the host's
+ * hashes, and the host's clock, ms.
+ */
+uint64_t ngx_wscast_bus_host(ngx_wscast_bus_t *bus);
+uint64_t ngx_wscast_bus_nonce(ngx_wscast_bus_t *bus);
+ngx_uint_t ngx_wscast_bus_alive(ngx_wscast_bus_t *bus, uint64_t nonce);
+uint64_t ngx_wscast_bus_seed(ngx_wscast_bus_t *bus);
+uint64_t ngx_wscast_bus_clock(ngx_wscast_bus_t *bus);
 
 /*
  * A channel has got its first subscriber on this worker.  NGX_OK: it is live;

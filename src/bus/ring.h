@@ -155,6 +155,29 @@ typedef struct {
 } wscast_record_t;
 
 
+/*
+ * What must happen together with an append, or not at all, in other shared
+ * memory that the ring's lock guards.
+ */
+
+typedef struct wscast_stamp_s  wscast_stamp_t;
+
+struct wscast_stamp_s {
+    /*
+     * The record lies in the log, and nobody sees it yet: its body may be
+     * changed, but not its length.  The store of commit into the tail is what
+     * makes it visible; who finds this change half done when he gets the lock
+     * compares the two (wscast_ring_tail()).  Any answer but WSCAST_OK takes
+     * the record back, and the append returns it.
+     */
+    wscast_status_t    (*apply)(wscast_stamp_t *stamp, unsigned char *body,
+                                size_t len, uint64_t commit);
+
+    /* It is visible; still under the lock. */
+    void               (*finish)(wscast_stamp_t *stamp);
+};
+
+
 /* One process's view. */
 
 typedef struct {
@@ -224,6 +247,17 @@ unsigned wscast_ring_reap(wscast_ring_t *r);
  */
 wscast_status_t wscast_ring_append(wscast_ring_t *r, const wscast_record_t *rec,
     wscast_slotset_t *targets, wscast_slotset_t *wake);
+
+/* The same, together with a change of other memory. */
+wscast_status_t wscast_ring_append_stamped(wscast_ring_t *r,
+    const wscast_record_t *rec, wscast_stamp_t *stamp,
+    wscast_slotset_t *targets, wscast_slotset_t *wake);
+
+/* The position behind the last visible record; under the lock. */
+uint64_t wscast_ring_tail(const wscast_ring_t *r);
+
+/* 1 if a living worker has a slot with this nonce; under the lock. */
+int wscast_ring_tenant(const wscast_ring_t *r, uint64_t nonce);
 
 /*
  * Reads the next record meant for the own slot into private memory.

@@ -22,19 +22,10 @@
 #include "../fanout/fanout.h"
 
 
-#define WSCAST_CLIENT_ID   16       /* bytes of a client's id */
 #define WSCAST_UNANSWERED  256      /* publishes of one client under way */
 
 
 typedef struct wscast_session_s  wscast_session_t;
-
-
-/* A `channel PATTERN { }` of the hub; the first that matches counts. */
-
-typedef struct {
-    wscast_str_t                     pattern;       /* compiled */
-    unsigned                         no_echo;
-} wscast_rule_t;
 
 
 /* What the worker offers to the sessions of a hub. */

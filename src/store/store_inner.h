@@ -1,0 +1,114 @@
+/*
+ * store_inner.h: what the files of the store share.
+ *
+ * Audience: store.c (the facade, and this host's marks), shared.c (the store
+ * in shared memory), redis_*.c (the store in Redis), catchup.c (continuity of
+ * what a leader receives).
+ */
+
+#ifndef NGX_WSCAST_STORE_INNER_H
+#define NGX_WSCAST_STORE_INNER_H
+
+
+#include "store.h"
+#include "heap.h"
+#include "history.h"
+#include "presence.h"
+
+
+typedef struct ngx_wscast_catchup_s  ngx_wscast_catchup_t;
+typedef struct ngx_wscast_remote_s   ngx_wscast_remote_t;
+
+
+struct ngx_wscast_store_s {
+    ngx_wscast_bus_t                   *bus;
+    ngx_wscast_bus_conf_t              *conf;
+    const wscast_rule_t                *rules;
+    size_t                              nrules;
+    const ngx_wscast_store_handler_t   *handler;
+    void                               *ctx;
+    ngx_log_t                          *log;
+
+    wscast_heap_t                       heap;
+    wscast_history_t                    history;
+    wscast_presence_t                   presence;
+    uint64_t                            owned;      /* the nonce that is an
+                                                       owner in presence */
+
+    ngx_wscast_remote_t                *remote;     /* NULL: embedded */
+    ngx_wscast_catchup_t               *catchup;    /* NULL: embedded */
+
+    unsigned                            ready:1;    /* the heap is open */
+    unsigned                            complained:1;   /* of damage */
+};
+
+
+/* store.c: the memory is damaged: says so once, and forgets all. */
+void ngx_wscast_store_damaged(ngx_wscast_store_t *store);
+
+/* store.c: a random epoch, never 0. */
+uint64_t ngx_wscast_store_epoch(void);
+
+/* store.c: ms since 1970. */
+uint64_t ngx_wscast_store_now(void);
+
+/* store.c: lock, unlock. */
+#define ngx_wscast_store_lock(s)    ngx_wscast_bus_lock((s)->bus)
+#define ngx_wscast_store_unlock(s)  ngx_wscast_bus_unlock((s)->bus)
+
+/* store.c: this worker is an owner in presence; under no lock. */
+void ngx_wscast_store_own(ngx_wscast_store_t *store);
+
+/*
+ * store.c: appends an envelope and says in one with it that this host has got
+ * as far as position.  As ngx_wscast_bus_append().
+ */
+wscast_status_t ngx_wscast_store_append(ngx_wscast_store_t *store,
+    wscast_str_t channel, wscast_str_t bytes,
+    const wscast_position_t *position);
+
+/* store.c: says that alone.  NGX_ERROR: no room. */
+ngx_int_t ngx_wscast_store_mark(ngx_wscast_store_t *store,
+    wscast_str_t channel, const wscast_position_t *position);
+
+
+/* shared.c: without Redis. */
+wscast_status_t ngx_wscast_shared_publish(ngx_wscast_store_t *store,
+    const wscast_rule_t *rule, const wscast_pub_fields_t *f,
+    wscast_str_t envelope, wscast_receipt_t *receipt);
+void ngx_wscast_shared_query(ngx_wscast_store_t *store, wscast_query_t *q);
+void ngx_wscast_shared_leave(ngx_wscast_store_t *store,
+    const wscast_rule_t *rule, wscast_str_t channel, wscast_str_t client,
+    ngx_uint_t lost);
+void ngx_wscast_shared_tick(ngx_wscast_store_t *store);
+
+
+/*
+ * redis_*.c: with Redis.  _open() makes store->remote: NGX_ERROR: no memory.
+ * _close() ends all questions with AWAY.
+ */
+ngx_int_t ngx_wscast_remote_open(ngx_wscast_store_t *store);
+void ngx_wscast_remote_close(ngx_wscast_store_t *store);
+wscast_status_t ngx_wscast_remote_publish(ngx_wscast_store_t *store,
+    const wscast_rule_t *rule, const wscast_pub_fields_t *f,
+    wscast_str_t envelope, wscast_receipt_t *receipt);
+void ngx_wscast_remote_query(ngx_wscast_store_t *store, wscast_query_t *q);
+void ngx_wscast_remote_cancel(ngx_wscast_store_t *store, wscast_query_t *q);
+void ngx_wscast_remote_leave(ngx_wscast_store_t *store,
+    const wscast_rule_t *rule, wscast_str_t channel, wscast_str_t client,
+    ngx_uint_t lost);
+void ngx_wscast_remote_tick(ngx_wscast_store_t *store);
+void ngx_wscast_remote_reachable(ngx_wscast_store_t *store);
+
+
+/* catchup.c: in the leader. */
+ngx_int_t ngx_wscast_catchup_open(ngx_wscast_store_t *store);
+void ngx_wscast_catchup_close(ngx_wscast_store_t *store);
+ngx_int_t ngx_wscast_catchup_arrived(ngx_wscast_store_t *store,
+    wscast_str_t channel, wscast_str_t bytes);
+ngx_int_t ngx_wscast_catchup_confirmed(ngx_wscast_store_t *store,
+    wscast_str_t channel, ngx_uint_t missed);
+void ngx_wscast_catchup_unsubscribed(ngx_wscast_store_t *store);
+
+
+#endif /* NGX_WSCAST_STORE_INNER_H */
