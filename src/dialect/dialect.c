@@ -1,7 +1,7 @@
 #include <cjson/cJSON.h>
 
 #include "dialect.h"
-#include "scan.h"
+#include "../base/scan.h"
 
 
 static const wscast_dialect_t  *wscast_dialects[] = {

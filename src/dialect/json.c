@@ -1,5 +1,5 @@
 #include "dialect.h"
-#include "scan.h"
+#include "../base/scan.h"
 #include "../base/utf8.h"
 
 

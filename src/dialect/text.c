@@ -1,7 +1,7 @@
 #include <cjson/cJSON.h>
 
 #include "dialect.h"
-#include "scan.h"
+#include "../base/scan.h"
 #include "../base/utf8.h"
 
 

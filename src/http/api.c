@@ -1,6 +1,6 @@
 #include "conf.h"
 #include "reply.h"
-#include "../dialect/scan.h"
+#include "../base/scan.h"
 
 
 #define NGX_HTTP_WSCAST_API_TIME  10000     /* ms for the bus to take it */

@@ -1,5 +1,5 @@
 #include "reply.h"
-#include "../dialect/scan.h"
+#include "../base/scan.h"
 
 
 ngx_int_t

@@ -9,8 +9,8 @@
 
 #include "../../src/base/utf8.c"
 #include "../../src/base/prepared.c"
-#include "../../src/dialect/quote.c"
-#include "../../src/dialect/scan.c"
+#include "../../src/base/quote.c"
+#include "../../src/base/scan.c"
 #include "../../src/dialect/json.c"
 #include "../../src/dialect/text.c"
 #include "../../src/dialect/dialect.c"

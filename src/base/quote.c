@@ -1,5 +1,5 @@
 #include "quote.h"
-#include "../base/utf8.h"
+#include "utf8.h"
 
 
 static unsigned wscast_hex4(const unsigned char *p);

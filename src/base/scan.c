@@ -1,5 +1,5 @@
 #include "scan.h"
-#include "../base/utf8.h"
+#include "utf8.h"
 
 
 typedef enum {

@@ -1,4 +1,4 @@
-/* dialect/quote: bytes become JSON strings, and come back. */
+/* base/quote: bytes become JSON strings, and come back. */
 
 #include "../lib/unit.h"
 
@@ -6,8 +6,8 @@
 
 #include "../../src/base/utf8.c"
 #include "../../src/base/prepared.c"
-#include "../../src/dialect/quote.c"
-#include "../../src/dialect/scan.c"
+#include "../../src/base/quote.c"
+#include "../../src/base/scan.c"
 
 
 static const struct {

@@ -2,15 +2,15 @@
  * quote.h: what is between the quotes of a JSON string (RFC 8259, 7), and how
  * bytes get there.
  *
- * Audience: dialect, http/api.
+ * Audience: dialect, auth, http.
  */
 
 #ifndef WSCAST_QUOTE_H
 #define WSCAST_QUOTE_H
 
 
-#include "../base/base.h"
-#include "../base/prepared.h"
+#include "base.h"
+#include "prepared.h"
 
 
 /*

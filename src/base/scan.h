@@ -1,7 +1,7 @@
 /*
  * scan.h: slices of a JSON text (RFC 8259), without building a tree.
  *
- * Audience: dialect, http/api.  Payloads must pass byte for byte (64-bit
+ * Audience: dialect, auth, http.  Payloads must pass byte for byte (64-bit
  * integers, the order and spelling of everything), so the value of a member is
  * cut out raw.  The whole text is checked: strict grammar, valid UTF-8, at
  * most WSCAST_JSON_DEPTH levels; no recursion, no allocation.  What is inside
@@ -12,7 +12,7 @@
 #define WSCAST_SCAN_H
 
 
-#include "../base/base.h"
+#include "base.h"
 #include "quote.h"
 
 

@@ -1,7 +1,7 @@
 /* libs: -lcjson */
 
 /*
- * dialect/scan: what we take as JSON, cJSON takes too; a member that was cut
+ * base/scan: what we take as JSON, cJSON takes too; a member that was cut
  * out is a valid value by itself and lies inside of the text; strings that are
  * decoded and quoted again stay the same.
  */
@@ -12,8 +12,8 @@
 
 #include "../../src/base/utf8.c"
 #include "../../src/base/prepared.c"
-#include "../../src/dialect/quote.c"
-#include "../../src/dialect/scan.c"
+#include "../../src/base/quote.c"
+#include "../../src/base/scan.c"
 
 
 static void

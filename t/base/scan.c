@@ -1,6 +1,6 @@
 /* libs: -lcjson */
 
-/* dialect/scan: RFC 8259, strictly; cJSON is the reference for what it is. */
+/* base/scan: RFC 8259, strictly; cJSON is the reference for what it is. */
 
 #include "../lib/unit.h"
 
@@ -8,8 +8,8 @@
 
 #include "../../src/base/utf8.c"
 #include "../../src/base/prepared.c"
-#include "../../src/dialect/quote.c"
-#include "../../src/dialect/scan.c"
+#include "../../src/base/quote.c"
+#include "../../src/base/scan.c"
 
 
 #define J(s)  { sizeof(s) - 1, (const unsigned char *) (s) }
