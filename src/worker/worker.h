@@ -10,11 +10,15 @@
 #define NGX_WSCAST_WORKER_H
 
 
+#include "../auth/token.h"
 #include "../bus/bus.h"
 #include "../conn/conn.h"
+#include "../store/store.h"
 
 
-typedef struct ngx_wscast_hub_s  ngx_wscast_hub_t;
+typedef struct ngx_wscast_hub_s      ngx_wscast_hub_t;
+
+struct ngx_wscast_control_s;
 
 
 /* Of a hub; filled by http/conf, lives as long as the configuration. */
@@ -24,6 +28,8 @@ typedef struct {
     ngx_wscast_bus_conf_t    bus;
     ngx_array_t             *rules;             /* wscast_rule_t */
     size_t                   channel_length;
+    wscast_keys_t           *keys;              /* of tokens; or NULL */
+    time_t                   leeway;            /* s */
 
     ngx_wscast_hub_t        *hub;               /* of this process, or NULL */
 } ngx_wscast_hub_conf_t;
@@ -34,6 +40,8 @@ typedef struct {
 struct ngx_wscast_hub_s {
     ngx_wscast_hub_conf_t   *conf;
     ngx_wscast_bus_t        *bus;
+    ngx_wscast_store_t      *store;
+    struct ngx_wscast_control_s  *control;
     wscast_fanout_t          fanout;
     ngx_wscast_conns_t       conns;
     wscast_engine_t          engine;
@@ -66,7 +74,17 @@ ngx_uint_t ngx_wscast_hub_ready(ngx_wscast_hub_t *hub);
 void ngx_wscast_hub_client_id(ngx_wscast_hub_t *hub,
     char id[WSCAST_CLIENT_ID]);
 
-/* As wscast_engine_t.publish(). */
+/* The rule of a channel; NULL: it has none. */
+const wscast_rule_t *ngx_wscast_hub_rule(ngx_wscast_hub_t *hub,
+    wscast_str_t channel);
+
+/* Makes, or takes over, what is in a zone; at configuration time. */
+ngx_int_t ngx_wscast_hub_init_zone(ngx_wscast_hub_conf_t *conf, void *old);
+
+/*
+ * As wscast_engine_t.publish(); receipt is required, and its position is set
+ * when the message has been taken.
+ */
 wscast_status_t ngx_wscast_hub_publish(ngx_wscast_hub_t *hub,
     const wscast_pub_fields_t *f, wscast_receipt_t *receipt,
     wscast_waiter_t *waiter);
