@@ -150,8 +150,21 @@ char *ngx_http_wscast_hub_block(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_wscast_block_set(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+char *ngx_http_wscast_block(ngx_conf_t *cf, ngx_uint_t type);
 ngx_int_t ngx_http_wscast_hub_zone(ngx_conf_t *cf,
     ngx_http_wscast_hub_t *hub);
+
+/* rule.c */
+char *ngx_http_wscast_rule_set_channel(ngx_conf_t *cf,
+    ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_uint_t n);
+char *ngx_http_wscast_rule_set_echo(ngx_conf_t *cf,
+    ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_uint_t n);
+
+/* redis_url.c */
+char *ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_hub_t *hub,
+    ngx_str_t *value);
+char *ngx_http_wscast_redis_password(ngx_conf_t *cf,
+    ngx_http_wscast_block_t *b);
 
 /* the content handlers */
 ngx_int_t ngx_http_wscast_upgrade_handler(ngx_http_request_t *r);
