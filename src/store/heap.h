@@ -55,6 +55,7 @@ typedef struct {
     uint32_t             nblocks;       /* private: as sh had them at first */
     uint32_t             ntable;
     unsigned             open;          /* a transaction is under way */
+    unsigned             failed;        /* and cannot be committed */
 } wscast_heap_t;
 
 
@@ -78,6 +79,24 @@ void wscast_heap_reset(wscast_heap_t *h);
 uint64_t wscast_heap_generation(const wscast_heap_t *h);
 
 
+/*
+ * The table is divided among the users: each part is ntable cells, a power of
+ * two of them, all 0 at first; to be changed with wscast_heap_set32().
+ */
+
+typedef enum {
+    WSCAST_TABLE_HISTORY = 0,
+    WSCAST_TABLE_PRESENCE
+} wscast_table_e;
+
+
+static inline uint32_t *
+wscast_heap_table(const wscast_heap_t *h, wscast_table_e part)
+{
+    return (uint32_t *) (void *) h->table + (size_t) part * h->ntable;
+}
+
+
 /* Words of the user, all 0 at first; to be changed with wscast_heap_set(). */
 uint64_t *wscast_heap_root(wscast_heap_t *h, unsigned i);
 
@@ -93,13 +112,14 @@ void wscast_heap_abort(wscast_heap_t *h);
 
 /*
  * To be called with the lock just taken: ends what a dead process left behind.
- * tail: of the ring.
+ * tail: of the ring.  A journal that is none resets the heap, see _generation().
  */
 void wscast_heap_recover(wscast_heap_t *h, uint64_t tail);
 
 /*
  * Changes words inside a transaction.  If the journal is full the transaction
- * is marked as failed and nothing is changed any more: see _failed().
+ * is marked as failed and nothing is changed any more: see _failed().  So it is
+ * if damage is met.
  */
 void wscast_heap_set(wscast_heap_t *h, uint64_t *word, uint64_t value);
 void wscast_heap_set32(wscast_heap_t *h, uint32_t *word, uint32_t value);
@@ -115,11 +135,15 @@ uint32_t wscast_heap_free_blocks(const wscast_heap_t *h);
 
 /*
  * Takes the blocks of an object, inside a transaction: 0, nothing taken, if
- * there are not enough.  Its fixed bytes are zeroed, the rest is not.
+ * there are not enough, or the transaction has failed.  Its fixed bytes are
+ * zeroed, the rest is not.
  */
 wscast_cell_t wscast_heap_alloc(wscast_heap_t *h, size_t size);
 
-/* Gives them back, inside a transaction. */
+/*
+ * Gives them back, inside a transaction.  They can be taken again in the next
+ * one: were they overwritten in this one, it could not be undone.
+ */
 void wscast_heap_free(wscast_heap_t *h, wscast_cell_t cell);
 
 /*
