@@ -30,14 +30,66 @@ export interface Message<Data = unknown> {
 
 export interface Subscribed {
     channel: string;
+    /** these two only on channels with history */
     epoch?: string;
     offset?: number;
+    /** after a reconnect: what was missed follows */
+    recovered?: boolean;
+    /** after a reconnect: the member that this client still is */
+    member?: string;
 }
 
 export interface Published {
     channel: string;
     epoch?: string;
     offset?: number;
+}
+
+export interface PublishOptions {
+    /** a repeat under the same key publishes nothing; default: a fresh one */
+    key?: string;
+    /** false: now or never, without a key; default true */
+    queue?: boolean;
+}
+
+/** A page of what was published, oldest first. */
+export interface History<Data = unknown> {
+    channel: string;
+    epoch: string;
+    /** of the newest message of the channel */
+    offset: number;
+    messages: Message<Data>[];
+    /** there are older ones */
+    more?: boolean;
+}
+
+export interface Member<Info = unknown> {
+    client: string;
+    user?: string;
+    info?: Info;
+}
+
+export interface Presence<Info = unknown> {
+    channel: string;
+    members: Member<Info>[];
+    total: number;
+    /** the `after` of the page to come; absent: this was the last */
+    next?: string;
+}
+
+/** A member has come or gone. */
+export interface Change<Info = unknown> extends Member<Info> {
+    type: 'join' | 'leave';
+    channel: string;
+}
+
+/** A channel goes on after a loss. */
+export interface Resume {
+    channel: string;
+    /** false: messages may be missing here */
+    recovered: boolean;
+    /** recovered: how many messages follow, at most */
+    missed?: number;
 }
 
 export interface Closed {
@@ -50,6 +102,7 @@ export interface Closed {
 export interface StateDetail {
     /** waiting and closed: why */
     code?: number;
+    reason?: string;
     /** waiting: milliseconds until the next attempt */
     delay?: number;
 }
@@ -59,7 +112,11 @@ export interface Events {
     close: (closed: Closed) => void;
     state: (state: State, detail: StateDetail) => void;
     message: (message: Message) => void;
-    error: (error: WscastError) => void;
+    resume: (resume: Resume) => void;
+    join: (change: Change) => void;
+    leave: (change: Change) => void;
+    /** a WscastError, or what the token callback threw */
+    error: (error: Error) => void;
 }
 
 export interface WebSocketConstructor {
@@ -81,6 +138,14 @@ export interface Options {
     retryMin?: number;
     /** milliseconds between retries at most; 30000 */
     retryMax?: number;
+    /** fetches a token, before each connection and before one ends */
+    token?: () => Promise<string | null | undefined> | string | null | undefined;
+    /** the query parameter that carries it; 'token' */
+    tokenParameter?: string;
+    /** milliseconds that a publish may wait for its answer; 30000 */
+    publishTimeout?: number;
+    /** publishes that may wait for a connection; 100 */
+    queue?: number;
     /** subprotocols to offer */
     protocols?: string | string[];
     /** where there is no global one */
@@ -91,7 +156,8 @@ export class WscastError extends Error {
     constructor(code: number, reason: string, channel?: string);
     /**
      * below 600: the server's answer, as HTTP's; from 1000: the close code
-     * of a connection that was lost before the answer; 0: nothing was sent
+     * of a connection that was lost before the answer; 0: nothing was sent;
+     * 408: sent, and not answered in time
      */
     readonly code: number;
     readonly reason: string;
@@ -115,5 +181,18 @@ export class Wscast {
         fn?: (message: Message<Data>) => void): Promise<Subscribed>;
     unsubscribe<Data = unknown>(channel: string,
         fn?: (message: Message<Data>) => void): Promise<void>;
-    publish(channel: string, data: unknown): Promise<Published>;
+    publish(channel: string, data: unknown,
+        options?: PublishOptions): Promise<Published>;
+
+    history<Data = unknown>(channel: string,
+        options?: { limit?: number; before?: number }): Promise<History<Data>>;
+
+    /** One page of the members. */
+    presence<Info = unknown>(channel: string,
+        options?: { limit?: number; after?: string }): Promise<Presence<Info>>;
+    /** All of them, as they are now. */
+    members<Info = unknown>(channel: string): Promise<Member<Info>[]>;
+    /** All of them, now and at each change; returns what ends it. */
+    onMembers<Info = unknown>(channel: string,
+        fn: (members: Member<Info>[]) => void): () => void;
 }

@@ -1,59 +1,57 @@
 /*
  * wscast.js: the client of wscast's json dialect, for browsers and for Node.
  *
- * It keeps one connection alive: reconnects with backoff, notices a dead peer,
- * and subscribes again to every channel that is still wanted.  What it cannot
- * do is know whether a publish whose answer was lost went out: it rejects.
+ * Over one connection that stays (connection.js) it subscribes again to every
+ * channel that is still wanted, from where it was, and repeats under the same
+ * key what it published without an answer, so that nothing is missed, doubled
+ * or lost without being told.
  * The manual is docs/client.md, the types are in wscast.d.ts.
  */
 
-const MOVE = 1001;                      /* the server asks: reconnect now */
-const FINAL = new Set([4401, 4403]);    /* token expired, disconnected */
-const MOVE_SPREAD = 100;
+import { Connection, WscastError, passes } from './connection.js';
+import { Roster } from './roster.js';
+
+export { WscastError };
+
+const PAGE = 1000;                      /* members in one answer */
 
 
-/*
- * code < 600: the server's answer, as HTTP's; code >= 1000: the connection
- * closed with that code before the answer; 0: nothing was sent.
- */
-export class WscastError extends Error {
-    constructor(code, reason, channel) {
-        super(code ? `${reason} (${code})` : reason);
-        this.name = 'WscastError';
-        this.code = code;
-        this.reason = reason;
-        this.channel = channel;
-    }
+const positionOf = ({ epoch, offset }) => epoch ? { epoch, offset } : null;
+
+
+function randomName() {
+    const words = crypto.getRandomValues(new Uint32Array(4));
+
+    return Array.from(words, (word) => word.toString(36)).join('');
 }
 
 
 export class Wscast {
-    #url; #options; #state = 'closed'; #welcome = null;
-    #ws = null; #socketTimer; #retryTimer; #heardAt = 0; #asked = false;
-    #interval = 25000; #delay; #movedAt = -Infinity; #lastId = 0;
-    #pending = new Map();       /* id => { resolve, reject, channel } */
+    #options; #connection; #lastId = 0; #lastKey = 0; #name = randomName();
+    #requests = new Map();      /* id => what waits for its answer */
     #channels = new Map();      /* name => a channel that is wanted */
+    #rosters = new Map();       /* channel's name => Roster, if wanted */
     #listeners = new Map();     /* event => Set of functions */
-    #online = () => this.#nudge();
 
     constructor(url, options = {}) {
-        const absolute = new URL(url, globalThis.location?.href);
-
-        absolute.protocol = absolute.protocol.replace(/^http/, 'ws');
-        absolute.hash = '';
-
-        this.#url = absolute.href;
         this.#options = { timeout: 10000, retryMin: 1000, retryMax: 30000,
+                          publishTimeout: 30000, queue: 100,
+                          tokenParameter: 'token',
                           WebSocket: globalThis.WebSocket, ...options };
-        this.#delay = this.#options.retryMin;
 
-        if (!this.#options.WebSocket) {
-            throw new TypeError('no WebSocket here: pass one in the options');
-        }
+        this.#connection = new Connection(url, this.#options, {
+            opened: () => this.#opened(),
+            message: (message) => this.#read(message),
+            renew: (token) => this.#request({ type: 'token', token }),
+            lost: (error) => this.#settle(error, (request) => !request.kept),
+            ended: (error) => this.#ended(error),
+            error: (error) => this.#emit('error', error),
+            state: (state, detail) => this.#became(state, detail),
+        });
     }
 
-    get state() { return this.#state; }
-    get welcome() { return this.#welcome; }
+    get state() { return this.#connection.state; }
+    get welcome() { return this.#connection.welcome; }
 
     on(event, fn) {
         const fns = this.#listeners.get(event) ?? new Set();
@@ -64,31 +62,23 @@ export class Wscast {
     }
 
     connect() {
-        if (this.#state === 'closed') {
-            globalThis.addEventListener?.('online', this.#online);
-            this.#delay = this.#options.retryMin;
-        }
-
-        if (!this.#ws) {
-            this.#open();
-        }
-
+        this.#connection.connect();
         return this;
     }
 
     close() {
-        this.#detach()?.close(1000);
-        this.#end(new WscastError(1000, 'closed by the application'));
+        this.#connection.close();
     }
 
     subscribe(name, fn) {
         let channel = this.#channels.get(name);
 
         if (!channel) {
-            channel = { name, fns: new Set(), joined: null, waiting: [] };
+            channel = { name, fns: new Set(), joined: null, waiting: [],
+                        position: null, former: undefined };
             this.#channels.set(name, channel);
 
-            if (this.#state === 'open') {
+            if (this.welcome) {
                 this.#join(channel);
             }
         }
@@ -126,199 +116,294 @@ export class Wscast {
         }
     }
 
-    publish(name, data) {
-        return this.#request({ type: 'publish', channel: name, data });
-    }
+    /*
+     * The key makes a repeat harmless, so that what had no answer when the
+     * connection was lost is sent again.  With queue: false: now or never.
+     */
 
-    /* The connection. */
+    publish(channel, data, { key, queue = true } = {}) {
+        const message = { type: 'publish', channel, data, key };
 
-    #open() {
-        const { WebSocket, protocols, timeout } = this.#options;
-        const ws = new WebSocket(this.#url, protocols ?? []);
-
-        clearTimeout(this.#retryTimer);
-        this.#ws = ws;
-        this.#socketTimer = setTimeout(() => this.#dead(), timeout);
-
-        ws.onmessage = (event) => this.#read(event.data);
-        ws.onclose = (event) => this.#lost(event.code, event.reason);
-        ws.onerror = () => {};      /* a close event follows */
-
-        this.#become('connecting');
-    }
-
-    #detach() {
-        const ws = this.#ws;
-
-        clearTimeout(this.#retryTimer);
-        clearTimeout(this.#socketTimer);
-        this.#ws = null;
-        this.#welcome = null;
-
-        if (ws) {
-            ws.onmessage = ws.onclose = null;
+        if (!queue) {
+            return this.#request(message);
         }
 
-        return ws;
+        message.key ??= `${this.#name}-${++this.#lastKey}`;
+
+        return new Promise((resolve, reject) => {
+            if (this.state === 'closed') {
+                throw new WscastError(0, 'not connected', channel);
+            }
+
+            if (!this.welcome && this.#kept() >= this.#options.queue) {
+                throw new WscastError(0, 'too many wait already', channel);
+            }
+
+            this.#ask(message, (error, answer) => {
+                error ? reject(error) : resolve(answer);
+            }, true);
+        });
     }
 
-    /* A dead peer never answers our close frame, so nobody waits for it. */
-
-    #dead() {
-        const ws = this.#ws;
-
-        this.#lost(1006, 'no answer');
-        ws.close();
+    async history(channel, { limit, before } = {}) {
+        return this.#request({ type: 'history', channel, limit, before });
     }
 
-    #lost(code, reason) {
-        const error = new WscastError(code, reason || 'connection lost');
-        let delay;
+    /* One page; its next, if there is one, is the after of the page to come. */
 
-        this.#detach();
+    async presence(channel, { limit, after } = {}) {
+        return this.#request({ type: 'presence', channel, limit, after });
+    }
 
-        if (FINAL.has(code)) {
-            this.#end(error);
-            return;
+    async members(channel) {
+        const members = [];
+        let page, after;
+
+        do {
+            page = await this.presence(channel, { limit: PAGE, after });
+            members.push(...page.members);
+            after = page.next;
+        } while (after !== undefined);
+
+        return members;
+    }
+
+    /* From now on: fn is called with all members whenever they change. */
+
+    onMembers(name, fn) {
+        const roster = this.#rosters.get(name) ?? new Roster();
+        const listener = (members) => this.#call(fn, members);
+        const known = roster.known;
+        const off = roster.add(listener);
+
+        this.#rosters.set(name, roster);
+
+        if (known) {
+            roster.tell([listener]);
+        } else if (!roster.loading) {
+            this.#callRoll(name);
         }
 
-        /* a server that only ever says "move" is backed off like any other */
+        return () => {
+            off();
 
-        if (code === MOVE && Date.now() - this.#movedAt >= 1000) {
-            this.#movedAt = Date.now();
-            delay = Math.random() * MOVE_SPREAD;
-
-        } else {
-            delay = this.#delay * (0.5 + Math.random() / 2);
-            this.#delay = Math.min(this.#delay * 2, this.#options.retryMax);
-        }
-
-        this.#retryTimer = setTimeout(() => this.#open(), delay);
-        this.#settle(error);
-        this.#become('waiting', { delay, code });
-        this.#emit('close', { code, reason: error.reason, delay });
-    }
-
-    /* Everything stops; only connect() begins again. */
-
-    #end(error) {
-        globalThis.removeEventListener?.('online', this.#online);
-        this.#channels.forEach((channel) => this.#forget(channel, error));
-        this.#settle(error);
-
-        if (this.#state !== 'closed') {
-            this.#become('closed', { code: error.code });
-            this.#emit('close', { code: error.code, reason: error.reason });
-        }
-    }
-
-    /* The network came back: try now, or see whether the peer is there. */
-
-    #nudge() {
-        if (this.#state === 'waiting') {
-            this.#open();
-
-        } else if (this.#state === 'open' && !this.#asked) {
-            this.#ask();
-        }
-    }
-
-    #beat() {
-        const left = this.#heardAt + this.#interval - Date.now();
-
-        if (this.#asked) {
-            this.#dead();
-
-        } else if (left > 0) {
-            this.#beatIn(left);
-
-        } else {
-            this.#ask();
-        }
-    }
-
-    #ask() {
-        this.#asked = true;
-        this.#ws.send('{"type":"ping"}');
-        this.#beatIn(this.#options.timeout);
-    }
-
-    #beatIn(ms) {
-        clearTimeout(this.#socketTimer);
-        this.#socketTimer = setTimeout(() => this.#beat(), ms);
+            if (!roster.wanted && this.#rosters.get(name) === roster) {
+                this.#rosters.delete(name);
+            }
+        };
     }
 
     /* The conversation. */
 
+    /*
+     * done(error, answer) is called in the turn in which the answer comes.
+     * What is kept outlives the connection, but not publishTimeout.
+     */
+
+    #ask(message, done, kept = false) {
+        const id = ++this.#lastId;
+        const request = { text: JSON.stringify({ ...message, id }), done, kept,
+                          channel: message.channel, sentOn: null };
+
+        this.#requests.set(id, request);
+        this.#transmit(request);
+
+        if (kept) {
+            request.timer = setTimeout(() => this.#finish(id,
+                new WscastError(request.sentOn ? 408 : 0, 'no answer in time',
+                                message.channel)),
+                this.#options.publishTimeout);
+        }
+    }
+
+    #transmit(request) {
+        const { welcome, socket } = this.#connection;
+
+        if (welcome && request.sentOn !== socket) {
+            request.sentOn = socket;
+            this.#connection.send(request.text);
+        }
+    }
+
+    #finish(id, error, answer) {
+        const request = this.#requests.get(id);
+
+        clearTimeout(request?.timer);
+        this.#requests.delete(id);
+        request?.done(error, answer);
+    }
+
     #request(message) {
         return new Promise((resolve, reject) => {
-            const channel = message.channel;
-
-            if (this.#state !== 'open') {
-                throw new WscastError(0, 'not connected', channel);
+            if (!this.welcome) {
+                throw new WscastError(0, 'not connected', message.channel);
             }
 
-            const id = ++this.#lastId;
-            const text = JSON.stringify({ ...message, id });
-
-            this.#pending.set(id, { resolve, reject, channel });
-            this.#ws.send(text);
+            this.#ask(message, (error, answer) => {
+                error ? reject(error) : resolve(answer);
+            });
         });
     }
 
-    #settle(error) {
-        const pending = [...this.#pending.values()];
+    #kept() {
+        return [...this.#requests.values()].filter((r) => r.kept).length;
+    }
 
-        this.#pending.clear();
+    #opened() {
+        this.#channels.forEach((channel) => this.#join(channel));
+        this.#requests.forEach((request) => this.#transmit(request));
+    }
 
+    #settle({ code, reason }, which = () => true) {
         for (const channel of this.#channels.values()) {
             channel.joined = null;
         }
 
-        for (const { reject, channel } of pending) {
-            reject(new WscastError(error.code, error.reason, channel));
+        for (const [id, request] of [...this.#requests]) {
+            if (which(request)) {
+                this.#finish(id, new WscastError(code, reason,
+                                                 request.channel));
+            }
         }
     }
 
-    async #join(channel) {
-        const ws = this.#ws;
-        const ours = () => this.#channels.get(channel.name) === channel;
-        let answer, error;
+    #ended(error) {
+        this.#channels.forEach((channel) => this.#forget(channel, error));
+        this.#settle(error);
+    }
 
-        try {
-            answer = await this.#request({ type: 'subscribe',
-                                           channel: channel.name });
-        } catch (e) {
-            error = e;
-        }
+    #read(message) {
+        if (message.type === 'message') {
+            this.#heard(message);
 
-        if (!ours() || this.#ws !== ws) {
-            return;
-        }
+        } else if (message.type === 'join' || message.type === 'leave') {
+            this.#rosters.get(message.channel)?.change(message);
+            this.#emit(message.type, message);
 
-        /* 409: the location has joined us already, and that is what we want */
+        } else if (message.id !== undefined || message.type === 'error') {
+            this.#answered(message);
 
-        if (!error || error.code === 409) {
-            channel.joined = answer ?? { channel: channel.name };
-            channel.waiting.splice(0).forEach((w) => w.resolve(channel.joined));
-            return;
-        }
-
-        /* nobody waits: it was ours before, so what passes is waited out */
-
-        if (channel.waiting.length) {
-            this.#forget(channel, error);
-            return;
-        }
-
-        if (error.code === 429 || error.code >= 500) {
-            setTimeout(() => ours() && this.#ws === ws && this.#join(channel),
-                       this.#options.retryMin);
         } else {
-            this.#forget(channel, error);
+            this.#told(message);
+        }
+    }
+
+    /* A message at or before our position is one that we had. */
+
+    #heard(message) {
+        const channel = this.#channels.get(message.channel);
+        const at = channel?.position;
+
+        if (at?.epoch === message.epoch && at?.offset >= message.offset) {
+            return;
         }
 
-        this.#emit('error', error);
+        if (channel && message.epoch) {
+            channel.position = positionOf(message);
+        }
+
+        channel?.fns.forEach((fn) => this.#call(fn, message));
+        this.#emit('message', message);
+    }
+
+    #answered(message) {
+        const request = this.#requests.get(message.id);
+
+        if (message.type !== 'error') {
+            this.#finish(message.id, undefined, message);
+            return;
+        }
+
+        const error = new WscastError(message.code, message.reason,
+                                      request?.channel);
+
+        request ? this.#finish(message.id, error) : this.#emit('error', error);
+    }
+
+    /* What nobody asked for: a break, or a token that no longer allows. */
+
+    #told(message) {
+        const channel = this.#channels.get(message.channel);
+
+        if (channel?.joined && message.type === 'subscribed') {
+            this.#joined(channel, message);
+
+        } else if (channel?.joined && message.type === 'unsubscribed') {
+            const error = new WscastError(403, 'no longer allowed',
+                                          channel.name);
+            this.#forget(channel, error);
+            this.#emit('error', error);
+        }
+    }
+
+    /* Channels. */
+
+    /* From where it was, if it was; as who it was, for the others' sake. */
+
+    #join(channel) {
+        const { socket } = this.#connection;
+        const { name, position, former } = channel;
+        const since = former && { ...position, client: former };
+
+        this.#ask({ type: 'subscribe', channel: name, since },
+                  (error, answer) => {
+            if (!this.#isWanted(channel, socket)) {
+                return;
+            }
+
+            /* 409: the location has joined us, and that is what we want */
+
+            if (!error || error.code === 409) {
+                this.#joined(channel, answer ?? { channel: name });
+            } else {
+                this.#refused(channel, error);
+            }
+        });
+    }
+
+    #isWanted(channel, socket) {
+        return this.#channels.get(channel.name) === channel
+               && this.#connection.socket === socket;
+    }
+
+    #joined(channel, answer) {
+        const { name, position, former } = channel;
+        const recovered = answer.recovered === true && position !== null;
+
+        channel.former = this.welcome.client;
+        channel.joined = answer;
+
+        if (!recovered) {
+            channel.position = positionOf(answer);
+        }
+
+        channel.waiting.splice(0).forEach((w) => w.resolve(answer));
+
+        if (former) {
+            const missed = recovered ? answer.offset - position.offset
+                                     : undefined;
+
+            this.#emit('resume', { channel: name, recovered, missed });
+        }
+
+        this.#callRoll(name);
+    }
+
+    /* Nobody waits: it was ours before, so what passes is waited out. */
+
+    #refused(channel, error) {
+        const { socket } = this.#connection;
+        const asked = channel.waiting.length > 0;
+
+        if (asked || !passes(error)) {
+            this.#forget(channel, error);
+
+        } else {
+            setTimeout(() => this.#isWanted(channel, socket)
+                             && this.#join(channel), this.#options.retryMin);
+        }
+
+        asked || this.#emit('error', error);
     }
 
     #forget(channel, error) {
@@ -326,69 +411,39 @@ export class Wscast {
         channel.waiting.splice(0).forEach((w) => w.reject(error));
     }
 
-    #read(text) {
-        let message;
+    async #callRoll(name) {
+        const roster = this.#rosters.get(name);
+        const channel = this.#channels.get(name);
+        const { socket } = this.#connection;
 
-        this.#heardAt = Date.now();
-
-        if (this.#asked) {
-            this.#asked = false;
-            this.#beatIn(this.#interval);
-        }
-
-        try {
-            message = JSON.parse(text) ?? {};
-        } catch {
-            this.#emit('error', new WscastError(0, 'not understood: ' + text));
+        if (!roster || !channel?.joined) {
             return;
         }
 
-        if (message.type === 'welcome') {
-            this.#welcomed(message);
+        try {
+            await roster.load(() => this.members(name));
 
-        } else if (message.type === 'message') {
-            this.#channels.get(message.channel)?.fns
-                .forEach((fn) => this.#call(fn, message));
-            this.#emit('message', message);
+        } catch (error) {
+            if (!this.#isWanted(channel, socket)) {
+                return;
+            }
 
-        } else {
-            this.#answered(message);
-        }
-    }
-
-    #welcomed(welcome) {
-        const seconds = welcome.ping > 0 ? welcome.ping : 25;
-
-        this.#welcome = welcome;
-        this.#delay = this.#options.retryMin;
-        this.#interval = this.#options.heartbeat || seconds * 1000;
-        this.#beatIn(this.#interval);
-
-        this.#become('open');
-        this.#channels.forEach((channel) => this.#join(channel));
-        this.#emit('open', welcome);
-    }
-
-    #answered(message) {
-        const request = this.#pending.get(message.id);
-        const failed = message.type === 'error';
-        const error = failed && new WscastError(message.code, message.reason,
-                                                request?.channel);
-        this.#pending.delete(message.id);
-
-        if (failed) {
-            request ? request.reject(error) : this.#emit('error', error);
-        } else {
-            request?.resolve(message);
+            passes(error) && setTimeout(() => this.#callRoll(name),
+                                        this.#options.retryMin);
+            this.#emit('error', error);
         }
     }
 
     /* The application. */
 
-    #become(state, detail = {}) {
-        if (this.#state !== state) {
-            this.#state = state;
-            this.#emit('state', state, detail);
+    #became(state, detail) {
+        this.#emit('state', state, detail);
+
+        if (state === 'open') {
+            this.welcome && this.#emit('open', this.welcome);
+
+        } else if (detail.code !== undefined) {
+            this.#emit('close', detail);
         }
     }
 

@@ -282,12 +282,12 @@ test('A channel left and wanted again is subscribed again', async () => {
 
 test('publish() resolves with the answer that has its id', async () => {
     const c = await opened();
-    const one = watch(c.publish('a', { n: 1 }));
-    const two = watch(c.publish('a', null));
+    const one = watch(c.publish('a', { n: 1 }, { key: 'k1' }));
+    const two = watch(c.publish('a', null, { key: 'k2' }));
 
     assert.deepEqual(PaperSocket.last.sent, [
-        { type: 'publish', channel: 'a', data: { n: 1 }, id: 1 },
-        { type: 'publish', channel: 'a', data: null, id: 2 },
+        { type: 'publish', channel: 'a', data: { n: 1 }, key: 'k1', id: 1 },
+        { type: 'publish', channel: 'a', data: null, key: 'k2', id: 2 },
     ]);
     await PaperSocket.last.says({ type: 'published', id: 2, channel: 'a' });
     assert.equal(one.state, 'pending');
@@ -306,31 +306,6 @@ test('A refused publish() rejects with code and reason', async () => {
     assert.equal(done.error.reason, 'engine away');
     assert.equal(done.error.message, 'engine away (503)');
     assert.equal(done.error.channel, 'a');
-});
-
-test('publish() without a connection rejects at once with code 0',
-     async () => {
-    for (const c of [client(), client().connect()]) {
-        const done = watch(c.publish('a', 1));
-
-        await settle();
-        assert.equal(done.error.code, 0);
-        assert.equal(done.error.reason, 'not connected');
-    }
-
-    assert.equal(PaperSocket.last.types(), '');
-});
-
-test('A publish() cut off by a loss rejects with the close code',
-     async () => {
-    const c = await opened();
-    const done = watch(c.publish('a', 1));
-
-    await PaperSocket.last.drops(1006);
-    assert.equal(done.error.code, 1006);
-    await delayUntilNext();
-    await PaperSocket.last.welcomes();
-    assert.equal(PaperSocket.last.types(), '');
 });
 
 test('publish() of what is no JSON rejects and sends nothing', async () => {

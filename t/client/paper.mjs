@@ -54,6 +54,10 @@ export async function pass(ms) {
 }
 
 
+/* Milliseconds since 1970, as far as the client knows. */
+
+export const clock = () => now;
+
 export const timersLeft = () => timers.size;
 
 
@@ -98,7 +102,7 @@ export class PaperSocket {
 
         await this.says({ type: { subscribe: 'subscribed',
                                   unsubscribe: 'unsubscribed',
-                                  publish: 'published' }[type],
+                                  publish: 'published' }[type] ?? type,
                           id, channel, ...more });
     }
 
@@ -129,6 +133,15 @@ export async function opened(options, welcome) {
 
     await PaperSocket.last.welcomes(welcome);
     return c;
+}
+
+
+/* A new connection, by the server's wish, and its welcome. */
+
+export async function moved(welcome) {
+    await PaperSocket.last.drops(1001);
+    await delayUntilNext();
+    await PaperSocket.last.welcomes(welcome);
 }
 
 
