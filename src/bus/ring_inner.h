@@ -1,7 +1,8 @@
 /*
  * ring_inner.h: what the files of the ring share.
  *
- * Audience: ring.c (the log and who is woken), ring_slots.c (who owns what).
+ * Audience: ring.c (writing, and who is woken), ring_read.c (reading),
+ * ring_slots.c (who owns what).
  */
 
 #ifndef WSCAST_RING_INNER_H
@@ -9,6 +10,23 @@
 
 
 #include "ring.h"
+
+
+#define WSCAST_RING_ALIGN   16
+
+
+/* Of every record in the log; the channel and the body follow. */
+
+typedef struct {
+    uint32_t             size;          /* of the record, aligned */
+    uint16_t             kind;
+    uint16_t             from;
+    uint16_t             to;
+    uint16_t             channel_len;
+    uint32_t             body_len;
+    uint64_t             hash;          /* of the channel */
+    uint64_t             arg;
+} wscast_record_sh_t;
 
 
 #define wscast_load(p)      __atomic_load_n(p, __ATOMIC_SEQ_CST)
