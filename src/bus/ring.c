@@ -3,7 +3,10 @@
 #include "../base/map.h"
 
 
-#define WSCAST_RING_MAGIC   0x7773636173743032ull       /* "wscast02" */
+/* "wscast03"; a build whose struct differs must not take it for its own */
+
+#define WSCAST_RING_MAGIC                                                     \
+    (0x7773636173743033ull ^ ((uint64_t) sizeof(wscast_ring_sh_t) << 16))
 
 
 #define wscast_align(n)                                                       \
@@ -13,11 +16,16 @@
 static size_t wscast_ring_log_size(size_t zone);
 static size_t wscast_ring_buckets(size_t zone);
 static uint64_t *wscast_ring_bucket(const wscast_ring_t *r, uint64_t hash);
+static wscast_status_t wscast_ring_put(wscast_ring_t *r,
+    const wscast_record_t *rec, wscast_stamp_t *stamp, uint64_t hash,
+    size_t size, wscast_slotset_t *targets, wscast_slotset_t *wake);
+static void wscast_ring_targets(const wscast_ring_t *r,
+    const wscast_record_t *rec, uint64_t hash, wscast_slotset_t *targets);
 static int wscast_ring_room(wscast_ring_t *r, uint64_t end,
     wscast_slotset_t *wake);
 static uint64_t wscast_ring_slowest(wscast_ring_t *r, uint64_t end,
     wscast_slotset_t *wake);
-static void wscast_ring_write(wscast_ring_t *r, uint64_t at,
+static unsigned char *wscast_ring_write(wscast_ring_t *r, uint64_t at,
     const wscast_record_t *rec, uint64_t hash, size_t size);
 static void wscast_ring_notify(wscast_ring_t *r, uint64_t old, uint64_t tail,
     const wscast_slotset_t *targets, wscast_slotset_t *wake);
@@ -80,13 +88,19 @@ wscast_ring_format(wscast_ring_sh_t *sh, size_t zone, uint64_t id,
 }
 
 
+int
+wscast_ring_known(const wscast_ring_sh_t *sh, size_t zone)
+{
+    return wscast_load(&sh->magic) == WSCAST_RING_MAGIC
+           && sh->log_size == wscast_ring_log_size(zone)
+           && sh->buckets == wscast_ring_buckets(zone);
+}
+
+
 wscast_status_t
 wscast_ring_open(wscast_ring_t *r, wscast_ring_sh_t *sh, size_t zone)
 {
-    if (wscast_load(&sh->magic) != WSCAST_RING_MAGIC
-        || sh->log_size != wscast_ring_log_size(zone)
-        || sh->buckets != wscast_ring_buckets(zone))
-    {
+    if (!wscast_ring_known(sh, zone)) {
         return WSCAST_ERROR;
     }
 
@@ -125,68 +139,123 @@ wscast_status_t
 wscast_ring_append(wscast_ring_t *r, const wscast_record_t *rec,
     wscast_slotset_t *targets, wscast_slotset_t *wake)
 {
-    size_t             size, need;
-    uint64_t           hash, tail, at, end, *bucket;
-    unsigned           i;
-    wscast_ring_sh_t  *sh;
+    return wscast_ring_append_stamped(r, rec, NULL, targets, wake);
+}
 
-    sh = r->sh;
+
+wscast_status_t
+wscast_ring_append_stamped(wscast_ring_t *r, const wscast_record_t *rec,
+    wscast_stamp_t *stamp, wscast_slotset_t *targets, wscast_slotset_t *wake)
+{
+    size_t           size;
+    uint64_t         hash;
+    wscast_status_t  rc;
+
     memset(wake, 0, sizeof(wscast_slotset_t));
     memset(targets, 0, sizeof(wscast_slotset_t));
 
-    size = sizeof(wscast_record_sh_t) + rec->channel.len + rec->body.len;
-    need = wscast_align(size);
+    size = wscast_align(sizeof(wscast_record_sh_t) + rec->channel.len
+                        + rec->body.len);
 
-    if (need > r->log_size / 2 || rec->channel.len > UINT16_MAX) {
+    if (size > r->log_size / 2 || rec->channel.len > UINT16_MAX) {
         return WSCAST_CLOSE_TOO_BIG;
     }
 
-    hash = wscast_hash(sh->seed, rec->channel);
+    hash = wscast_hash(r->sh->seed, rec->channel);
 
     r->lock(r->ctx);
     wscast_step();
 
-    tail = wscast_load(&sh->tail);
+    rc = wscast_ring_put(r, rec, stamp, hash, size, targets, wake);
+
+    r->unlock(r->ctx);
+
+    return rc;
+}
+
+
+/* Under the lock.  size: of the record, aligned. */
+
+static wscast_status_t
+wscast_ring_put(wscast_ring_t *r, const wscast_record_t *rec,
+    wscast_stamp_t *stamp, uint64_t hash, size_t size,
+    wscast_slotset_t *targets, wscast_slotset_t *wake)
+{
+    uint64_t          tail, at, end;
+    unsigned char    *body;
+    wscast_status_t   rc;
+
+    tail = wscast_load(&r->sh->tail);
     at = tail;
     end = r->log_size - (at & (r->log_size - 1));
 
-    if (end < need) {
+    if (end < size) {
         at += end;
     }
 
-    end = at + need;
+    end = at + size;
 
     if (!wscast_ring_room(r, end, wake)) {
-        r->unlock(r->ctx);
         return WSCAST_AGAIN;
     }
 
     if (at != tail) {
-        wscast_ring_write(r, tail, NULL, 0, at - tail);
+        (void) wscast_ring_write(r, tail, NULL, 0, at - tail);
         wscast_step();
     }
 
-    wscast_ring_write(r, at, rec, hash, need);
+    body = wscast_ring_write(r, at, rec, hash, size);
     wscast_step();
 
-    if (rec->to != WSCAST_NO_SLOT) {
-        wscast_slotset_add(targets, rec->to % WSCAST_SLOTS);
+    if (stamp) {
+        rc = stamp->apply(stamp, body, rec->body.len, end);
+        wscast_step();
 
-    } else {
-        bucket = wscast_ring_bucket(r, hash);
-
-        for (i = 0; i < WSCAST_SLOT_WORDS; i++) {
-            targets->w[i] = wscast_load(&bucket[i]);
+        if (rc != WSCAST_OK) {
+            return rc;
         }
     }
 
-    wscast_store(&sh->tail, end);
+    wscast_ring_targets(r, rec, hash, targets);
+
+    wscast_store(&r->sh->tail, end);
     wscast_step();
+
+    if (stamp) {
+        stamp->finish(stamp);
+        wscast_step();
+    }
+
     wscast_ring_notify(r, tail, end, targets, wake);
 
-    r->unlock(r->ctx);
-
     return WSCAST_OK;
+}
+
+
+static void
+wscast_ring_targets(const wscast_ring_t *r, const wscast_record_t *rec,
+    uint64_t hash, wscast_slotset_t *targets)
+{
+    unsigned   i;
+    uint64_t  *bucket;
+
+    if (rec->to != WSCAST_NO_SLOT) {
+        wscast_slotset_add(targets, rec->to % WSCAST_SLOTS);
+        return;
+    }
+
+    bucket = wscast_ring_bucket(r, hash);
+
+    for (i = 0; i < WSCAST_SLOT_WORDS; i++) {
+        targets->w[i] = wscast_load(&bucket[i]);
+    }
+}
+
+
+uint64_t
+wscast_ring_tail(const wscast_ring_t *r)
+{
+    return wscast_load(&r->sh->tail);
 }
 
 
@@ -284,9 +353,12 @@ wscast_ring_slowest(wscast_ring_t *r, uint64_t end, wscast_slotset_t *wake)
 }
 
 
-/* Under the lock, beyond the tail: nobody sees it yet.  rec NULL: a pad. */
+/*
+ * Under the lock, beyond the tail: nobody sees it yet.  rec NULL: a pad.
+ * Returns where the body lies.
+ */
 
-static void
+static unsigned char *
 wscast_ring_write(wscast_ring_t *r, uint64_t at, const wscast_record_t *rec,
     uint64_t hash, size_t size)
 {
@@ -300,7 +372,7 @@ wscast_ring_write(wscast_ring_t *r, uint64_t at, const wscast_record_t *rec,
         /* the end of the log is aligned, but may be shorter than a header */
         h->size = (uint32_t) size;
         h->kind = WSCAST_REC_PAD;
-        return;
+        return NULL;
     }
 
     h->size = (uint32_t) size;
@@ -324,6 +396,8 @@ wscast_ring_write(wscast_ring_t *r, uint64_t at, const wscast_record_t *rec,
     if (rec->body.len) {
         memcpy(p, rec->body.data, rec->body.len);
     }
+
+    return p;
 }
 
 

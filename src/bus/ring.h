@@ -120,6 +120,9 @@ typedef struct {
     uint64_t             redis_up;      /* the leader's subscription stands */
     uint64_t             waiters;       /* some slot is waiting */
     uint64_t             floor;         /* a past value of the slowest cursor */
+    uint64_t             heap;          /* where the rest of the zone begins,
+                                           bytes behind this struct's start */
+    uint64_t             heap_size;     /* bytes; 0: there is none */
     uint64_t             tail __attribute__((aligned(64)));
     wscast_slot_sh_t     slots[WSCAST_SLOTS];
 } wscast_ring_sh_t;
@@ -209,6 +212,9 @@ size_t wscast_ring_max(size_t zone);
 /* Formats fresh memory of wscast_ring_size(zone) bytes; id and seed: random. */
 void wscast_ring_format(wscast_ring_sh_t *sh, size_t zone, uint64_t id,
     uint64_t seed);
+
+/* 1 if this is the memory of such a ring, formatted by such a build. */
+int wscast_ring_known(const wscast_ring_sh_t *sh, size_t zone);
 
 /*
  * Makes r a view of formatted memory; the functions and ctx are set already.

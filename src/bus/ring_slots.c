@@ -374,3 +374,23 @@ wscast_ring_workers(const wscast_ring_t *r)
 
     return n;
 }
+
+
+int
+wscast_ring_tenant(const wscast_ring_t *r, uint64_t nonce)
+{
+    unsigned           i;
+    wscast_slot_sh_t  *slot;
+
+    for (i = 0; i < r->sh->high && i < WSCAST_SLOTS; i++) {
+        slot = &r->sh->slots[i];
+
+        if (wscast_load(&slot->state) != WSCAST_SLOT_FREE
+            && slot->nonce == nonce)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
