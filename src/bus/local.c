@@ -1,4 +1,5 @@
 #include "local.h"
+#include "process.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -26,7 +27,6 @@ static void ngx_wscast_local_lock(void *ctx);
 static void ngx_wscast_local_unlock(void *ctx);
 static int ngx_wscast_local_alive(void *ctx, uint64_t process);
 static uint64_t ngx_wscast_local_now(void *ctx);
-static uint64_t ngx_wscast_local_process(ngx_pid_t pid);
 static uint64_t ngx_wscast_local_random(void);
 
 
@@ -94,7 +94,7 @@ ngx_wscast_local_claim(ngx_wscast_local_t *l)
     ngx_uint_t       i;
     wscast_status_t  rc;
 
-    rc = wscast_ring_claim(&l->ring, ngx_wscast_local_process(ngx_pid),
+    rc = wscast_ring_claim(&l->ring, ngx_wscast_process_name(ngx_pid),
                            ngx_wscast_local_random());
 
     if (rc != WSCAST_OK) {
@@ -541,70 +541,12 @@ ngx_wscast_local_unlock(void *ctx)
 }
 
 
-/*
- * A process is named by its pid and the low bits of the time it started, so
- * that a pid that is used again is not taken for the dead worker.
- */
-
-static uint64_t
-ngx_wscast_local_process(ngx_pid_t pid)
-{
-    u_char    *p, *last;
-    size_t     i;
-    ssize_t    n;
-    uint64_t   start;
-    ngx_fd_t   fd;
-    u_char     buf[1024], name[sizeof("/proc//stat") + NGX_INT64_LEN];
-
-    start = 0;
-
-    (void) ngx_sprintf(name, "/proc/%P/stat%Z", pid);
-
-    fd = open((char *) name, O_RDONLY|O_CLOEXEC);
-
-    if (fd != NGX_INVALID_FILE) {
-        n = read(fd, buf, sizeof(buf) - 1);
-        (void) close(fd);
-
-        if (n > 0) {
-            buf[n] = '\0';
-            last = buf + n;
-
-            /* the name, field 2, is in parentheses and may hold anything */
-
-            for (p = last; p > buf && *p != ')'; p--) { /* void */ }
-
-            /* field 22: start time, in clock ticks since boot */
-
-            for (i = 2; i < 22 && p < last; p++) {
-                i += (*p == ' ');
-            }
-
-            start = strtoull((char *) p, NULL, 10);
-        }
-    }
-
-    return (start << 32) | (uint32_t) pid;
-}
-
-
 static int
 ngx_wscast_local_alive(void *ctx, uint64_t process)
 {
-    ngx_pid_t  pid;
-    uint64_t   now;
-
     (void) ctx;
 
-    pid = (ngx_pid_t) (uint32_t) process;
-
-    if (pid <= 0 || (kill(pid, 0) == -1 && ngx_errno == NGX_ESRCH)) {
-        return 0;
-    }
-
-    now = ngx_wscast_local_process(pid);
-
-    return (process >> 32) == 0 || (now >> 32) == 0 || now == process;
+    return (int) ngx_wscast_process_alive(process);
 }
 
 

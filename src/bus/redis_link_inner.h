@@ -1,0 +1,26 @@
+/*
+ * redis_link_inner.h: what the files of a link share.
+ *
+ * Audience: redis_link.c (its life: connecting, the dialogue, probing, failing),
+ * redis_link_io.c (its bytes: replies in, commands out).
+ */
+
+#ifndef NGX_WSCAST_REDIS_LINK_INNER_H
+#define NGX_WSCAST_REDIS_LINK_INNER_H
+
+
+#include "redis_link.h"
+
+
+/* redis_link.c */
+void ngx_wscast_link_connected(ngx_wscast_redis_link_t *link);
+void ngx_wscast_link_answer(ngx_wscast_redis_link_t *link, redisReply *reply);
+void ngx_wscast_link_fail(ngx_wscast_redis_link_t *link, ngx_err_t err,
+    const char *what);
+
+/* redis_link_io.c */
+void ngx_wscast_link_read_handler(ngx_event_t *rev);
+void ngx_wscast_link_write_handler(ngx_event_t *wev);
+
+
+#endif /* NGX_WSCAST_REDIS_LINK_INNER_H */
