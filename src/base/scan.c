@@ -208,6 +208,38 @@ wscast_scan_name_is(wscast_str_t raw, wscast_str_t name)
 }
 
 
+/* The slice begins with what is before the element: "[", "," or the "]". */
+
+int
+wscast_json_element(wscast_str_t *array, wscast_str_t *element)
+{
+    const unsigned char  *p, *end, *value;
+
+    if (array->len == 0) {
+        return 0;
+    }
+
+    end = array->data + array->len;
+    value = wscast_scan_space(array->data + 1, end);
+
+    if (value == end || *value == ']') {
+        return 0;
+    }
+
+    p = wscast_scan_value(value, end, 1);
+
+    if (p == NULL) {
+        return 0;
+    }
+
+    *element = wscast_str(value, p - value);
+    p = wscast_scan_space(p, end);
+    *array = wscast_str(p, end - p);
+
+    return 1;
+}
+
+
 /*
  * Reads one value that begins at p, inside of depth levels, and returns the
  * position after it, or NULL.

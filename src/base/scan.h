@@ -39,6 +39,13 @@ typedef struct {
 wscast_status_t wscast_json_members(wscast_str_t s,
     wscast_json_member_t *members, size_t n);
 
+/*
+ * Cuts the next element off the raw slice of an array, which has been checked
+ * as a part of some valid text: 1 and the element's slice, or 0 at the end.
+ * *array is what is left, and only good for the next call.
+ */
+int wscast_json_element(wscast_str_t *array, wscast_str_t *element);
+
 /* 1 if the raw slice, not empty, is a string, or a number */
 #define wscast_json_is_string(v)  ((v).len > 1 && (v).data[0] == '"')
 int wscast_json_is_number(wscast_str_t v);
