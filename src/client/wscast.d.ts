@@ -129,6 +129,9 @@ export interface WebSocketConstructor {
     };
 }
 
+/** nothing: anonymous */
+export type Token = string | null | undefined;
+
 export interface Options {
     /** milliseconds of silence before a ping; default: the server's interval */
     heartbeat?: number;
@@ -139,7 +142,7 @@ export interface Options {
     /** milliseconds between retries at most; 30000 */
     retryMax?: number;
     /** fetches a token, before each connection and before one ends */
-    token?: () => Promise<string | null | undefined> | string | null | undefined;
+    token?: () => Token | Promise<Token>;
     /** the query parameter that carries it; 'token' */
     tokenParameter?: string;
     /** milliseconds that a publish may wait for its answer; 30000 */
@@ -170,6 +173,8 @@ export class Wscast {
     readonly state: State;
     /** the welcome of the connection that is open, or null */
     readonly welcome: Welcome | null;
+    /** the names of those that are wanted */
+    readonly channels: string[];
 
     /** Returns the function that takes the listener away again. */
     on<E extends keyof Events>(event: E, fn: Events[E]): () => void;

@@ -52,6 +52,7 @@ export class Wscast {
 
     get state() { return this.#connection.state; }
     get welcome() { return this.#connection.welcome; }
+    get channels() { return [...this.#channels.keys()]; }
 
     on(event, fn) {
         const fns = this.#listeners.get(event) ?? new Set();

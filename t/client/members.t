@@ -1,4 +1,4 @@
 #!/bin/sh
-# Who is in a channel: the client with a clock and a socket of paper.
+# Who is in a channel: on paper.
 
 exec node "$(dirname "$0")/members.mjs"

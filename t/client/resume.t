@@ -1,4 +1,4 @@
 #!/bin/sh
-# Coming back without a gap, publishing once: the client with a clock and a socket of paper.
+# Coming back without a gap, publishing once: on paper.
 
 exec node "$(dirname "$0")/resume.mjs"

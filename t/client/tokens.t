@@ -1,4 +1,4 @@
 #!/bin/sh
-# Tokens and their renewal: the client with a clock and a socket of paper.
+# Tokens and their renewal: on paper.
 
 exec node "$(dirname "$0")/tokens.mjs"
