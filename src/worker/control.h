@@ -7,13 +7,14 @@
  * They travel as publications of channels that no client can name: every worker
  * listens to NGX_WSCAST_CONTROL, where questions are put, and to one of its
  * own, where it gets the answers.  So they take the same way as all messages,
- * in this host or through Redis, and survive reloads as those do.
- * docs/redis.md describes them: JSON, so that versions can differ.
+ * in this host or through Redis, and survive reloads as those do.  They are
+ * JSON, so that versions can differ: docs/api.md describes them.
  *
  * An answer says of which host it is and how many workers that has; the
  * engine says how many hosts a question was put before.  So the asker knows
  * when all have answered; who has not within NGX_WSCAST_CONTROL_TIME is done
- * without: a worker that hangs must not hang the API.
+ * without: a worker that hangs must not hang the API.  Only if not even the
+ * asker's own worker has, the channel of its answers is deaf: that is AWAY.
  */
 
 #ifndef NGX_WSCAST_CONTROL_H
@@ -26,6 +27,7 @@
 #define NGX_WSCAST_CONTROL       "\001control"
 #define NGX_WSCAST_CONTROL_TIME  1000           /* ms */
 #define NGX_WSCAST_LIST_MAX      1000           /* channels of an answer */
+#define NGX_WSCAST_ANSWER_MAX    (64 * 1024)    /* bytes of one worker's */
 
 
 typedef enum {
@@ -73,7 +75,7 @@ typedef struct ngx_wscast_control_s  ngx_wscast_control_t;
 /* NULL: no memory. */
 ngx_wscast_control_t *ngx_wscast_control_create(ngx_wscast_hub_t *hub);
 
-/* Outstanding questions end with AWAY. */
+/* Outstanding questions end with AWAY.  Before the bus. */
 void ngx_wscast_control_destroy(ngx_wscast_control_t *control);
 
 /* 1 if this is a channel of ours: a publication on it is for _deliver(). */

@@ -1,0 +1,533 @@
+#include "control_inner.h"
+
+
+typedef enum {
+    NGX_WSCAST_MEMBER_ASK = 0,
+    NGX_WSCAST_MEMBER_HOST,
+    NGX_WSCAST_MEMBER_WORKER,
+    NGX_WSCAST_MEMBER_ID,
+    NGX_WSCAST_MEMBER_NAME,
+    NGX_WSCAST_MEMBER_AFTER,
+    NGX_WSCAST_MEMBER_LIMIT,
+    NGX_WSCAST_MEMBER_REASON,
+    NGX_WSCAST_MEMBERS
+} ngx_wscast_member_e;
+
+
+/* A question of some worker, checked; views into a copy of it. */
+
+typedef struct {
+    ngx_wscast_ask_e         type;
+    uint64_t                 host;
+    uint64_t                 worker;
+    uint64_t                 id;
+    wscast_str_t             name;
+    wscast_str_t             after;
+    uint64_t                 limit;
+    wscast_status_t          reason;
+    unsigned                 wanted:1;      /* an answer */
+} ngx_wscast_asked_t;
+
+
+static ngx_int_t ngx_wscast_asked_read(wscast_str_t bytes,
+    ngx_wscast_asked_t *a);
+static ngx_int_t ngx_wscast_asked_string(wscast_str_t v, wscast_str_t *out);
+static void ngx_wscast_control_answer(ngx_wscast_control_t *control,
+    const ngx_wscast_asked_t *a);
+static uint64_t ngx_wscast_control_count(ngx_wscast_control_t *control,
+    wscast_str_t name);
+static uint64_t ngx_wscast_control_close(ngx_wscast_control_t *control,
+    const ngx_wscast_asked_t *a);
+static void ngx_wscast_control_list(ngx_wscast_control_t *control,
+    const ngx_wscast_asked_t *a, wscast_builder_t *b);
+static ngx_uint_t ngx_wscast_control_pick(ngx_wscast_control_t *control,
+    const ngx_wscast_asked_t *a, wscast_channel_t **names, ngx_uint_t *more);
+static ngx_uint_t ngx_wscast_control_insert(wscast_channel_t **names,
+    ngx_uint_t n, wscast_channel_t *ch);
+static ngx_int_t ngx_wscast_view_cmp(wscast_str_t one, wscast_str_t two);
+
+
+static const wscast_str_t  ngx_wscast_asks[] = {
+    [NGX_WSCAST_ASK_CHANNELS] = wscast_string("channels"),
+    [NGX_WSCAST_ASK_COUNT] = wscast_string("count"),
+    [NGX_WSCAST_ASK_CLIENT] = wscast_string("client"),
+    [NGX_WSCAST_ASK_USER] = wscast_string("user")
+};
+
+#define NGX_WSCAST_ASKS  (sizeof(ngx_wscast_asks) / sizeof(ngx_wscast_asks[0]))
+
+
+/* For what a client may be ended by others; named as in close.h. */
+
+static const struct {
+    wscast_str_t             name;
+    wscast_status_t          reason;
+} ngx_wscast_ends[] = {
+    { wscast_string("disconnected"), WSCAST_CLOSE_DISCONNECTED },
+    { wscast_string("replaced"),     WSCAST_CLOSE_REPLACED }
+};
+
+#define NGX_WSCAST_ENDS  (sizeof(ngx_wscast_ends) / sizeof(ngx_wscast_ends[0]))
+
+
+void
+ngx_wscast_control_write(wscast_builder_t *b, const ngx_wscast_ask_t *ask)
+{
+    size_t  i;
+
+    wscast_builder_lit(b, "{\"ask\":\"");
+    wscast_builder_str(b, ngx_wscast_asks[ask->type]);
+    wscast_builder_lit(b, "\",\"name\":");
+    wscast_json_quote(b, ask->name);
+
+    if (ask->type == NGX_WSCAST_ASK_CHANNELS) {
+        wscast_builder_lit(b, ",\"after\":");
+        wscast_json_quote(b, ask->after);
+        wscast_builder_lit(b, ",\"limit\":");
+        wscast_builder_uint(b, ask->limit);
+        return;
+    }
+
+    for (i = 0; i < NGX_WSCAST_ENDS; i++) {
+        if (ask->type != NGX_WSCAST_ASK_COUNT
+            && ask->reason == ngx_wscast_ends[i].reason)
+        {
+            wscast_builder_lit(b, ",\"reason\":");
+            wscast_json_quote(b, ngx_wscast_ends[i].name);
+        }
+    }
+}
+
+
+void
+ngx_wscast_control_asked(ngx_wscast_control_t *control, wscast_str_t bytes)
+{
+    u_char              *copy;
+    ngx_wscast_asked_t   a;
+
+    /* its strings are decoded in place */
+
+    copy = ngx_alloc(bytes.len ? bytes.len : 1, control->hub->log);
+    if (copy == NULL) {
+        return;
+    }
+
+    if (bytes.len) {
+        ngx_memcpy(copy, bytes.data, bytes.len);
+    }
+
+    if (ngx_wscast_asked_read(wscast_str(copy, bytes.len), &a) == NGX_OK) {
+        ngx_wscast_control_answer(control, &a);
+    }
+
+    ngx_free(copy);
+}
+
+
+/* NGX_DECLINED: not for us, or of a version that asks more. */
+
+static ngx_int_t
+ngx_wscast_asked_read(wscast_str_t bytes, ngx_wscast_asked_t *a)
+{
+    size_t                i;
+    wscast_str_t          ask, reason;
+    wscast_json_member_t  m[NGX_WSCAST_MEMBERS] = {
+        [NGX_WSCAST_MEMBER_ASK] = { .name = wscast_string("ask") },
+        [NGX_WSCAST_MEMBER_HOST] = { .name = wscast_string("host") },
+        [NGX_WSCAST_MEMBER_WORKER] = { .name = wscast_string("worker") },
+        [NGX_WSCAST_MEMBER_ID] = { .name = wscast_string("id") },
+        [NGX_WSCAST_MEMBER_NAME] = { .name = wscast_string("name") },
+        [NGX_WSCAST_MEMBER_AFTER] = { .name = wscast_string("after") },
+        [NGX_WSCAST_MEMBER_LIMIT] = { .name = wscast_string("limit") },
+        [NGX_WSCAST_MEMBER_REASON] = { .name = wscast_string("reason") }
+    };
+
+    ngx_memzero(a, sizeof(ngx_wscast_asked_t));
+
+    if (wscast_json_members(bytes, m, NGX_WSCAST_MEMBERS) != WSCAST_OK
+        || ngx_wscast_asked_string(m[NGX_WSCAST_MEMBER_ASK].value, &ask)
+           != NGX_OK
+        || ngx_wscast_asked_string(m[NGX_WSCAST_MEMBER_NAME].value, &a->name)
+           != NGX_OK
+        || ngx_wscast_asked_string(m[NGX_WSCAST_MEMBER_AFTER].value,
+                                   &a->after)
+           != NGX_OK
+        || ngx_wscast_asked_string(m[NGX_WSCAST_MEMBER_REASON].value, &reason)
+           != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < NGX_WSCAST_ASKS; i++) {
+        if (wscast_str_eq(ask, ngx_wscast_asks[i])) {
+            break;
+        }
+    }
+
+    if (i == NGX_WSCAST_ASKS) {
+        return NGX_DECLINED;
+    }
+
+    a->type = i;
+    a->reason = WSCAST_CLOSE_DISCONNECTED;
+
+    for (i = 0; i < NGX_WSCAST_ENDS; i++) {
+        if (wscast_str_eq(reason, ngx_wscast_ends[i].name)) {
+            a->reason = ngx_wscast_ends[i].reason;
+        }
+    }
+
+    if (ngx_wscast_control_number(m[NGX_WSCAST_MEMBER_LIMIT].value, &a->limit)
+        != NGX_OK
+        || a->limit > NGX_WSCAST_LIST_MAX)
+    {
+        a->limit = NGX_WSCAST_LIST_MAX;
+    }
+
+    a->wanted = ngx_wscast_control_unhex(m[NGX_WSCAST_MEMBER_HOST].value,
+                                         &a->host)
+                == NGX_OK
+                && ngx_wscast_control_unhex(m[NGX_WSCAST_MEMBER_WORKER].value,
+                                            &a->worker)
+                   == NGX_OK
+                && ngx_wscast_control_number(m[NGX_WSCAST_MEMBER_ID].value,
+                                             &a->id)
+                   == NGX_OK;
+
+    return NGX_OK;
+}
+
+
+/* What is not there is empty. */
+
+static ngx_int_t
+ngx_wscast_asked_string(wscast_str_t v, wscast_str_t *out)
+{
+    *out = wscast_str(NULL, 0);
+
+    if (v.len == 0) {
+        return NGX_OK;
+    }
+
+    /* the caller has a copy of its own, only the scanner's view is const */
+
+    if (!wscast_json_is_string(v)
+        || wscast_json_decode((u_char *) v.data, v.len, out) != WSCAST_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_wscast_control_answer(ngx_wscast_control_t *control,
+    const ngx_wscast_asked_t *a)
+{
+    u_char             reply[NGX_WSCAST_REPLY_SIZE];
+    uint64_t           count, sums[WSCAST_COUNTERS];
+    ngx_uint_t         workers, redis_up;
+    wscast_str_t       text;
+    wscast_builder_t   b;
+    ngx_wscast_bus_t  *bus;
+
+    bus = control->hub->bus;
+    count = 0;
+
+    if (a->type == NGX_WSCAST_ASK_COUNT) {
+        count = ngx_wscast_control_count(control, a->name);
+
+    } else if (a->type != NGX_WSCAST_ASK_CHANNELS) {
+        count = ngx_wscast_control_close(control, a);
+    }
+
+    if (!a->wanted) {
+        return;
+    }
+
+    ngx_wscast_bus_sums(bus, sums, &workers, &redis_up);
+
+    wscast_builder_init(&b, 256);
+
+    wscast_builder_lit(&b, "{\"host\":");
+    ngx_wscast_control_hex(&b, ngx_wscast_bus_host(bus));
+    wscast_builder_lit(&b, ",\"worker\":");
+    ngx_wscast_control_hex(&b, control->worker);
+    wscast_builder_lit(&b, ",\"workers\":");
+    wscast_builder_uint(&b, workers);
+    wscast_builder_lit(&b, ",\"id\":");
+    wscast_builder_uint(&b, a->id);
+
+    if (a->type == NGX_WSCAST_ASK_CHANNELS) {
+        ngx_wscast_control_list(control, a, &b);
+
+    } else {
+        wscast_builder_lit(&b, ",\"count\":");
+        wscast_builder_uint(&b, count);
+    }
+
+    wscast_builder_lit(&b, "}");
+
+    text = wscast_builder_payload(&b);
+
+    if (text.len) {
+        ngx_wscast_control_reply(reply, a->host, a->worker);
+        (void) ngx_wscast_control_post(control,
+                                       wscast_str(reply,
+                                                  NGX_WSCAST_REPLY_SIZE),
+                                       text, NULL, 0);
+    }
+
+    wscast_builder_drop(&b);
+}
+
+
+static uint64_t
+ngx_wscast_control_count(ngx_wscast_control_t *control, wscast_str_t name)
+{
+    wscast_channel_t  *ch;
+
+    ch = wscast_fanout_find(&control->hub->fanout, name);
+
+    return ch ? ch->count : 0;
+}
+
+
+static uint64_t
+ngx_wscast_control_close(ngx_wscast_control_t *control,
+    const ngx_wscast_asked_t *a)
+{
+    uint64_t             n;
+    ngx_queue_t         *q;
+    wscast_str_t         name;
+    ngx_wscast_conn_t   *conn;
+    ngx_wscast_conns_t  *conns;
+
+    n = 0;
+    conns = &control->hub->conns;
+
+    for (q = ngx_queue_head(&conns->queue);
+         q != ngx_queue_sentinel(&conns->queue);
+         q = ngx_queue_next(q))
+    {
+        conn = ngx_queue_data(q, ngx_wscast_conn_t, queue);
+
+        name = a->type == NGX_WSCAST_ASK_CLIENT
+               ? wscast_str(conn->session.client, WSCAST_CLIENT_ID)
+               : conn->session.user;
+
+        if (name.len && conn->reason == WSCAST_OK
+            && wscast_str_eq(name, a->name))
+        {
+            ngx_wscast_conn_finalize(conn, a->reason);
+            n++;
+        }
+    }
+
+    return n;
+}
+
+
+static void
+ngx_wscast_control_list(ngx_wscast_control_t *control,
+    const ngx_wscast_asked_t *a, wscast_builder_t *b)
+{
+    size_t             max, size;
+    ngx_uint_t         i, n, more;
+    wscast_str_t       name;
+    wscast_channel_t  *names[NGX_WSCAST_LIST_MAX];
+
+    n = ngx_wscast_control_pick(control, a, names, &more);
+
+    max = ngx_min(NGX_WSCAST_ANSWER_MAX,
+                  ngx_wscast_bus_max(control->hub->conf->bus.zone_size)
+                  - NGX_WSCAST_REPLY_SIZE);
+
+    wscast_builder_lit(b, ",\"channels\":[");
+
+    for (i = 0; i < n; i++) {
+        name = names[i]->node.key;
+
+        /* in quotes a name may take twice its bytes */
+
+        size = wscast_builder_payload(b).len + 2 * name.len
+               + sizeof(",[\"\",4294967295]],\"more\":true}");
+
+        if (i && size > max) {
+            more = 1;
+            break;
+        }
+
+        if (i) {
+            wscast_builder_lit(b, ",");
+        }
+
+        wscast_builder_lit(b, "[");
+        wscast_json_quote(b, name);
+        wscast_builder_lit(b, ",");
+        wscast_builder_uint(b, names[i]->count);
+        wscast_builder_lit(b, "]");
+    }
+
+    wscast_builder_lit(b, "]");
+
+    if (more) {
+        wscast_builder_lit(b, ",\"more\":true");
+    }
+}
+
+
+/* The first ones by name, of those that begin so and come after. */
+
+static ngx_uint_t
+ngx_wscast_control_pick(ngx_wscast_control_t *control,
+    const ngx_wscast_asked_t *a, wscast_channel_t **names, ngx_uint_t *more)
+{
+    ngx_uint_t          n;
+    wscast_str_t        key;
+    wscast_channel_t   *ch;
+    wscast_map_node_t  *node;
+
+    n = 0;
+    *more = 0;
+
+    for (node = wscast_map_next(&control->hub->fanout.channels, NULL);
+         node;
+         node = wscast_map_next(&control->hub->fanout.channels, node))
+    {
+        key = node->key;
+        ch = wscast_container(node, wscast_channel_t, node);
+
+        if (key.len == 0 || key.data[0] < 0x20 || ch->count == 0
+            || key.len < a->name.len
+            || (a->name.len
+                && ngx_memcmp(key.data, a->name.data, a->name.len) != 0)
+            || ngx_wscast_view_cmp(key, a->after) <= 0)
+        {
+            continue;
+        }
+
+        if (n == a->limit) {
+            *more = 1;
+
+            if (n == 0
+                || ngx_wscast_view_cmp(key, names[n - 1]->node.key) > 0)
+            {
+                continue;
+            }
+
+            n--;
+        }
+
+        n = ngx_wscast_control_insert(names, n, ch);
+    }
+
+    return n;
+}
+
+
+static ngx_uint_t
+ngx_wscast_control_insert(wscast_channel_t **names, ngx_uint_t n,
+    wscast_channel_t *ch)
+{
+    ngx_uint_t  low, high, middle;
+
+    low = 0;
+    high = n;
+
+    while (low < high) {
+        middle = (low + high) / 2;
+
+        if (ngx_wscast_view_cmp(names[middle]->node.key, ch->node.key) < 0) {
+            low = middle + 1;
+
+        } else {
+            high = middle;
+        }
+    }
+
+    ngx_memmove(&names[low + 1], &names[low],
+                (n - low) * sizeof(wscast_channel_t *));
+    names[low] = ch;
+
+    return n + 1;
+}
+
+
+static ngx_int_t
+ngx_wscast_view_cmp(wscast_str_t one, wscast_str_t two)
+{
+    if (two.len == 0) {
+        return one.len != 0;
+    }
+
+    return ngx_memn2cmp((u_char *) one.data, (u_char *) two.data, one.len,
+                        two.len);
+}
+
+
+void
+ngx_wscast_control_hex(wscast_builder_t *b, uint64_t n)
+{
+    u_char  hex[18];
+
+    (void) ngx_sprintf(hex, "\"%016xL\"", n);
+    wscast_builder_put(b, hex, sizeof(hex));
+}
+
+
+ngx_int_t
+ngx_wscast_control_unhex(wscast_str_t v, uint64_t *n)
+{
+    size_t    i;
+    unsigned  digit;
+
+    *n = 0;
+
+    if (v.len != 18 || v.data[0] != '"') {
+        return NGX_ERROR;
+    }
+
+    for (i = 1; i < 17; i++) {
+        digit = wscast_json_hex(v.data[i]);
+
+        if (digit > 15) {
+            return NGX_ERROR;
+        }
+
+        *n = *n << 4 | digit;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_wscast_control_number(wscast_str_t v, uint64_t *n)
+{
+    size_t  i;
+
+    *n = 0;
+
+    if (v.len == 0 || v.len > 18) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < v.len; i++) {
+        if (v.data[i] < '0' || v.data[i] > '9') {
+            return NGX_ERROR;
+        }
+
+        *n = *n * 10 + (v.data[i] - '0');
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_wscast_control_reply(u_char *p, uint64_t host, uint64_t worker)
+{
+    (void) ngx_sprintf(p, NGX_WSCAST_REPLY "%016xL:%016xL", host, worker);
+}
