@@ -7,6 +7,7 @@ static void ngx_wscast_bus_writable(void *ctx);
 static void ngx_wscast_bus_woken(void *ctx);
 static void ngx_wscast_bus_tick(void *ctx);
 static void ngx_wscast_bus_exiting(void *ctx);
+static void ngx_wscast_bus_start_handler(ngx_event_t *ev);
 
 
 static const ngx_wscast_local_handler_t  ngx_wscast_bus_local_handler = {
@@ -17,54 +18,6 @@ static const ngx_wscast_local_handler_t  ngx_wscast_bus_local_handler = {
     ngx_wscast_bus_tick,
     ngx_wscast_bus_exiting
 };
-
-
-ngx_int_t
-ngx_wscast_bus_init_zone(ngx_wscast_bus_conf_t *conf, void *old)
-{
-    uint64_t           id, seed;
-    ngx_slab_pool_t   *shpool;
-    ngx_shm_zone_t    *zone;
-    wscast_ring_sh_t  *sh;
-
-    zone = conf->zone;
-    shpool = (ngx_slab_pool_t *) zone->shm.addr;
-
-    if (old || zone->shm.exists) {
-        /* the previous workers are at work in it: nothing to be done */
-        return NGX_OK;
-    }
-
-    sh = ngx_slab_alloc(shpool, wscast_ring_size(zone->shm.size));
-
-    if (sh == NULL) {
-        return NGX_ERROR;
-    }
-
-    id = ((uint64_t) ngx_random() << 33) ^ ((uint64_t) ngx_random() << 2)
-         ^ ((uint64_t) ngx_pid << 16) ^ (uint64_t) ngx_time();
-    seed = ((uint64_t) ngx_random() << 32) ^ (uint64_t) ngx_random();
-
-    wscast_ring_format(sh, zone->shm.size, id, seed);
-
-    shpool->data = sh;
-
-    return NGX_OK;
-}
-
-
-size_t
-ngx_wscast_bus_min(void)
-{
-    return WSCAST_RING_MIN;
-}
-
-
-size_t
-ngx_wscast_bus_max(size_t zone)
-{
-    return wscast_ring_max(zone);
-}
 
 
 ngx_wscast_bus_t *
@@ -90,6 +43,15 @@ ngx_wscast_bus_create(ngx_cycle_t *cycle, ngx_wscast_bus_conf_t *conf,
     bus->census_timer.log = cycle->log;
     bus->census_timer.cancelable = 1;
 
+    /*
+     * An append makes what a dead process hung on its own one count: none may
+     * happen before there is a guard, which needs the bus.
+     */
+
+    bus->start.handler = ngx_wscast_bus_start_handler;
+    bus->start.data = bus;
+    bus->start.log = cycle->log;
+
     /* not cancelable: the process must not exit before */
 
     bus->hold.handler = ngx_wscast_bus_hold_handler;
@@ -104,9 +66,16 @@ ngx_wscast_bus_create(ngx_cycle_t *cycle, ngx_wscast_bus_conf_t *conf,
         return NULL;
     }
 
-    ngx_wscast_bus_leader(bus);
+    ngx_post_event(&bus->start, &ngx_posted_next_events);
 
     return bus;
+}
+
+
+static void
+ngx_wscast_bus_start_handler(ngx_event_t *ev)
+{
+    ngx_wscast_bus_leader(ev->data);
 }
 
 
@@ -115,12 +84,18 @@ ngx_wscast_bus_destroy(ngx_wscast_bus_t *bus)
 {
     wscast_slotset_t  wake;
 
+    bus->going = 1;
+
     if (bus->census_timer.timer_set) {
         ngx_del_timer(&bus->census_timer);
     }
 
     if (bus->hold.timer_set) {
         ngx_del_timer(&bus->hold);
+    }
+
+    if (bus->start.posted) {
+        ngx_delete_posted_event(&bus->start);
     }
 
     if (bus->redis_open) {
@@ -155,16 +130,32 @@ wscast_status_t
 ngx_wscast_bus_publish(ngx_wscast_bus_t *bus, wscast_str_t channel,
     wscast_str_t bytes, wscast_receipt_t *receipt)
 {
-    wscast_record_t  rec;
+    if (bus->conf->redis == NULL) {
+        return ngx_wscast_bus_append(bus, channel, bytes, NULL,
+                                     receipt ? &receipt->receivers : NULL);
+    }
 
     if (channel.len + bytes.len > wscast_ring_max(bus->conf->zone_size)) {
         return WSCAST_CLOSE_TOO_BIG;
     }
 
-    if (bus->conf->redis) {
-        return bus->redis_open
-               ? ngx_wscast_redis_publish(&bus->redis, channel, bytes, receipt)
-               : WSCAST_CLOSE_AWAY;
+    return bus->redis_open
+           ? ngx_wscast_redis_publish(&bus->redis, channel, bytes, receipt)
+           : WSCAST_CLOSE_AWAY;
+}
+
+
+wscast_status_t
+ngx_wscast_bus_append(ngx_wscast_bus_t *bus, wscast_str_t channel,
+    wscast_str_t bytes, wscast_stamp_t *stamp, uint64_t *receivers)
+{
+    ngx_uint_t        i;
+    wscast_record_t   rec;
+    wscast_status_t   rc;
+    wscast_slotset_t  targets;
+
+    if (channel.len + bytes.len > wscast_ring_max(bus->conf->zone_size)) {
+        return WSCAST_CLOSE_TOO_BIG;
     }
 
     ngx_memzero(&rec, sizeof(wscast_record_t));
@@ -174,7 +165,44 @@ ngx_wscast_bus_publish(ngx_wscast_bus_t *bus, wscast_str_t channel,
     rec.channel = channel;
     rec.body = bytes;
 
-    return ngx_wscast_local_append(&bus->local, &rec, NULL);
+    rc = ngx_wscast_local_append(&bus->local, &rec, stamp, &targets);
+
+    if (rc == WSCAST_OK && receivers) {
+        *receivers = 0;
+
+        for (i = 0; i < WSCAST_SLOTS; i++) {
+            *receivers += wscast_slotset_has(&targets, i);
+        }
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_wscast_bus_call(ngx_wscast_bus_t *bus, ngx_wscast_call_t *call,
+    int argc, const char **argv, const size_t *lens, ngx_uint_t force)
+{
+    return bus->redis_open
+           ? ngx_wscast_redis_call(&bus->redis, call, argc, argv, lens, force)
+           : NGX_DECLINED;
+}
+
+
+wscast_str_t
+ngx_wscast_bus_name(ngx_wscast_bus_t *bus, wscast_str_t channel)
+{
+    return bus->redis_open ? ngx_wscast_redis_name(&bus->redis, channel)
+                           : wscast_str(NULL, 0);
+}
+
+
+void
+ngx_wscast_bus_announce(ngx_wscast_bus_t *bus, wscast_str_t channel)
+{
+    if (bus->redis_open) {
+        ngx_wscast_redis_announce(&bus->redis, channel);
+    }
 }
 
 

@@ -32,11 +32,13 @@ typedef struct ngx_wscast_call_s  ngx_wscast_call_t;
 
 /*
  * A command to Redis.  Whoever hands it over keeps it alive until done(), which
- * is called exactly once, never inside ngx_wscast_bus_call().
+ * is called exactly once, never inside ngx_wscast_bus_call().  The reply is
+ * the bus's, and dies when done() returns.
  */
 
 struct ngx_wscast_call_s {
     wscast_list_t         link;             /* the bus's */
+    uint64_t              number;           /* the bus's: of the command */
 
     /* reply: NULL: Redis is away, or did not answer in redis_timeout */
     void                (*done)(ngx_wscast_call_t *call,
@@ -104,7 +106,9 @@ typedef struct {
      * In the leader.  Redis has confirmed a subscription.  missed: clients of
      * this host were on the channel before, messages may be missing.  NGX_OK:
      * nobody can tell (without history), it is live now, and a gap if missed;
-     * NGX_AGAIN: ngx_wscast_bus_announce() will be called.
+     * NGX_AGAIN: ngx_wscast_bus_announce() will be called.  It may be called
+     * again for the same channel before that, then the former is void; never
+     * for channels whose name begins with a control character.
      */
     ngx_int_t           (*confirmed)(void *ctx, wscast_str_t channel,
                                      ngx_uint_t missed);
@@ -188,7 +192,7 @@ wscast_status_t ngx_wscast_bus_append(ngx_wscast_bus_t *bus,
 ngx_int_t ngx_wscast_bus_call(ngx_wscast_bus_t *bus, ngx_wscast_call_t *call,
     int argc, const char **argv, const size_t *lens, ngx_uint_t force);
 
-/* The name of a channel in Redis; valid until the next call. */
+/* The name of a channel in Redis; valid until the next call; empty: no memory. */
 wscast_str_t ngx_wscast_bus_name(ngx_wscast_bus_t *bus, wscast_str_t channel);
 
 /* The answer to confirmed(): all workers are told that it is live. */
@@ -198,7 +202,9 @@ void ngx_wscast_bus_announce(ngx_wscast_bus_t *bus, wscast_str_t channel);
 /*
  * The rest of the zone, for what outlives a message: zeros when it is new.  The
  * ring's lock guards it; recover() is called whenever the lock was just taken,
- * with the ring's tail, for what a dead process has left half done.
+ * with the ring's tail, for what a dead process has left half done.  The guard
+ * is to be set right after _create(): the bus appends nothing of its own until
+ * the event that created it is over.
  */
 void *ngx_wscast_bus_memory(ngx_wscast_bus_t *bus, size_t *size);
 void ngx_wscast_bus_guard(ngx_wscast_bus_t *bus,

@@ -1,8 +1,8 @@
 /*
  * bus_inner.h: what the files of the bus itself share.
  *
- * Audience: bus.c (the facade), leader.c (who holds Redis), census.c (counting
- * subscribers).
+ * Audience: bus.c (the facade), zone.c (the shared memory and what it knows),
+ * leader.c (who holds Redis), census.c (counting subscribers).
  */
 
 #ifndef NGX_WSCAST_BUS_INNER_H
@@ -33,6 +33,7 @@ struct ngx_wscast_bus_s {
     ngx_wscast_redis_t                 redis;
     uint64_t                           epoch;       /* of the leader we know */
     ngx_wscast_bus_role_e              role;
+    ngx_event_t                        start;       /* posted: first steps */
     ngx_event_t                        hold;        /* timer: a handover */
     ngx_msec_t                         hold_until;
     ngx_uint_t                         late;        /* s of no last word */
@@ -43,6 +44,7 @@ struct ngx_wscast_bus_s {
 
     unsigned                           redis_open:1;
     unsigned                           exiting:1;
+    unsigned                           going:1;     /* being destroyed */
 };
 
 

@@ -19,7 +19,9 @@ ngx_wscast_bus_count(ngx_wscast_bus_t *bus, wscast_str_t channel,
     rec.arg = ++bus->census_number;
     rec.channel = channel;
 
-    if (ngx_wscast_local_append(&bus->local, &rec, &targets) != WSCAST_OK) {
+    if (ngx_wscast_local_append(&bus->local, &rec, NULL, &targets)
+        != WSCAST_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -10,8 +10,25 @@ static ngx_wscast_bus_role_e ngx_wscast_bus_role(ngx_wscast_bus_t *bus);
 static ngx_uint_t ngx_wscast_bus_pass(void *ctx, uint64_t epoch);
 static void ngx_wscast_bus_resigned(void *ctx);
 static void ngx_wscast_bus_publishable(void *ctx);
+static void ngx_wscast_bus_reachable(void *ctx);
+static ngx_int_t ngx_wscast_bus_arrived(void *ctx, wscast_str_t channel,
+    wscast_str_t bytes);
+static ngx_int_t ngx_wscast_bus_confirmed(void *ctx, wscast_str_t channel,
+    ngx_uint_t missed);
+static void ngx_wscast_bus_unsubscribed(void *ctx);
 static void ngx_wscast_bus_send(ngx_wscast_bus_t *bus, ngx_uint_t kind,
     uint64_t to, uint64_t arg, wscast_str_t channel);
+
+
+static const ngx_wscast_redis_handler_t  ngx_wscast_bus_redis_handler = {
+    ngx_wscast_bus_publishable,
+    ngx_wscast_bus_pass,
+    ngx_wscast_bus_resigned,
+    ngx_wscast_bus_reachable,
+    ngx_wscast_bus_arrived,
+    ngx_wscast_bus_confirmed,
+    ngx_wscast_bus_unsubscribed
+};
 
 
 /* Follows the leader, or becomes it where there is none. */
@@ -32,9 +49,7 @@ ngx_wscast_bus_leader(ngx_wscast_bus_t *bus)
 
         if (ngx_wscast_redis_open(&bus->redis, bus->conf, &bus->local,
                                   bus->cycle->log,
-                                  ngx_wscast_bus_publishable,
-                                  ngx_wscast_bus_pass,
-                                  ngx_wscast_bus_resigned, bus)
+                                  &ngx_wscast_bus_redis_handler, bus)
             != NGX_OK)
         {
             return;
@@ -164,6 +179,58 @@ ngx_wscast_bus_publishable(void *ctx)
 
     bus = ctx;
     bus->handler->writable(bus->ctx);
+}
+
+
+static void
+ngx_wscast_bus_reachable(void *ctx)
+{
+    ngx_wscast_bus_t  *bus;
+
+    bus = ctx;
+
+    if (bus->handler->reachable) {
+        bus->handler->reachable(bus->ctx);
+    }
+}
+
+
+static ngx_int_t
+ngx_wscast_bus_arrived(void *ctx, wscast_str_t channel, wscast_str_t bytes)
+{
+    ngx_wscast_bus_t  *bus;
+
+    bus = ctx;
+
+    return bus->handler->arrived
+           ? bus->handler->arrived(bus->ctx, channel, bytes) : NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_wscast_bus_confirmed(void *ctx, wscast_str_t channel, ngx_uint_t missed)
+{
+    ngx_wscast_bus_t  *bus;
+
+    bus = ctx;
+
+    return bus->handler->confirmed
+           ? bus->handler->confirmed(bus->ctx, channel, missed) : NGX_OK;
+}
+
+
+/* Not while the bus goes: what hears of it may be gone already. */
+
+static void
+ngx_wscast_bus_unsubscribed(void *ctx)
+{
+    ngx_wscast_bus_t  *bus;
+
+    bus = ctx;
+
+    if (bus->handler->unsubscribed && !bus->going) {
+        bus->handler->unsubscribed(bus->ctx);
+    }
 }
 
 

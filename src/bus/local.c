@@ -241,7 +241,7 @@ ngx_wscast_local_ready(ngx_wscast_local_t *l)
 
 wscast_status_t
 ngx_wscast_local_append(ngx_wscast_local_t *l, const wscast_record_t *rec,
-    wscast_slotset_t *targets)
+    wscast_stamp_t *stamp, wscast_slotset_t *targets)
 {
     wscast_status_t   rc;
     wscast_slotset_t  wake, own;
@@ -254,7 +254,7 @@ ngx_wscast_local_append(ngx_wscast_local_t *l, const wscast_record_t *rec,
         targets = &own;
     }
 
-    rc = wscast_ring_append(&l->ring, rec, targets, &wake);
+    rc = wscast_ring_append_stamped(&l->ring, rec, stamp, targets, &wake);
 
     ngx_wscast_local_wake(l, &wake);
 
@@ -289,7 +289,7 @@ ngx_wscast_local_send(ngx_wscast_local_t *l, const wscast_record_t *rec)
     ngx_wscast_local_pending_t  *pending;
 
     if (ngx_queue_empty(&l->queue)) {
-        rc = ngx_wscast_local_append(l, rec, NULL);
+        rc = ngx_wscast_local_append(l, rec, NULL, NULL);
 
         if (rc != WSCAST_AGAIN) {
             return;
@@ -342,7 +342,7 @@ ngx_wscast_local_flush(ngx_wscast_local_t *l)
         q = ngx_queue_head(&l->queue);
         p = ngx_queue_data(q, ngx_wscast_local_pending_t, queue);
 
-        if (ngx_wscast_local_append(l, &p->rec, NULL) == WSCAST_AGAIN) {
+        if (ngx_wscast_local_append(l, &p->rec, NULL, NULL) == WSCAST_AGAIN) {
             return;
         }
 
@@ -528,6 +528,10 @@ ngx_wscast_local_lock(void *ctx)
 
     l = ctx;
     ngx_shmtx_lock(&l->shpool->mutex);
+
+    if (l->recover) {
+        l->recover(l->recover_ctx, wscast_ring_tail(&l->ring));
+    }
 }
 
 

@@ -63,6 +63,10 @@ typedef struct {
     ngx_queue_t                         queue;      /* control records */
     size_t                              queued;     /* bytes in it */
 
+    /* NULL, or called with the ring's tail whenever the lock was just taken */
+    void                              (*recover)(void *ctx, uint64_t tail);
+    void                               *recover_ctx;
+
     uint64_t                            spare[WSCAST_COUNTERS];
     uint64_t                           *counters;
     ngx_uint_t                          waiting;    /* unsigned waiting:1; */
@@ -79,11 +83,13 @@ void ngx_wscast_local_close(ngx_wscast_local_t *l);
 ngx_uint_t ngx_wscast_local_ready(ngx_wscast_local_t *l);
 
 /*
- * Appends a record and wakes whom it is for.  As wscast_ring_append(); after
- * WSCAST_AGAIN handler->writable() follows.  targets may be NULL.
+ * Appends a record and wakes whom it is for.  As wscast_ring_append_stamped();
+ * after WSCAST_AGAIN handler->writable() follows.  stamp and targets may be
+ * NULL.
  */
 wscast_status_t ngx_wscast_local_append(ngx_wscast_local_t *l,
-    const wscast_record_t *rec, wscast_slotset_t *targets);
+    const wscast_record_t *rec, wscast_stamp_t *stamp,
+    wscast_slotset_t *targets);
 
 /*
  * Appends a control record now or, in order, when there is room.  If too much

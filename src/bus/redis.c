@@ -1,34 +1,40 @@
 #include "redis.h"
 
 
+static void ngx_wscast_redis_publisher_ready(void *ctx);
 static ngx_int_t ngx_wscast_redis_publisher_reply(void *ctx,
     redisReply *reply);
 static void ngx_wscast_redis_publisher_lost(void *ctx);
 static void ngx_wscast_redis_publisher_writable(void *ctx);
+static ngx_int_t ngx_wscast_redis_publisher_probe(void *ctx);
+static void ngx_wscast_redis_probed(ngx_wscast_call_t *call,
+    redisReply *reply);
+static void ngx_wscast_redis_answer(ngx_wscast_redis_t *redis,
+    redisReply *reply);
+static void ngx_wscast_redis_published(ngx_wscast_redis_t *redis,
+    wscast_receipt_t *receipt, redisReply *reply);
 
 
 static const ngx_wscast_redis_link_handler_t  ngx_wscast_redis_publisher = {
-    ngx_wscast_redis_publisher_writable,        /* ready: the same */
+    ngx_wscast_redis_publisher_ready,
     ngx_wscast_redis_publisher_reply,
     ngx_wscast_redis_publisher_lost,
-    ngx_wscast_redis_publisher_writable
+    ngx_wscast_redis_publisher_writable,
+    ngx_wscast_redis_publisher_probe
 };
 
 
 ngx_int_t
 ngx_wscast_redis_open(ngx_wscast_redis_t *redis, ngx_wscast_bus_conf_t *conf,
-    ngx_wscast_local_t *local, ngx_log_t *log, void (*writable)(void *ctx),
-    ngx_uint_t (*pass)(void *ctx, uint64_t epoch),
-    void (*resigned)(void *ctx), void *ctx)
+    ngx_wscast_local_t *local, ngx_log_t *log,
+    const ngx_wscast_redis_handler_t *handler, void *ctx)
 {
     ngx_memzero(redis, sizeof(ngx_wscast_redis_t));
 
     redis->conf = conf;
     redis->local = local;
     redis->log = log;
-    redis->writable = writable;
-    redis->pass = pass;
-    redis->resigned = resigned;
+    redis->handler = handler;
     redis->ctx = ctx;
 
     /* channel names are at most 65535 bytes: the ring's records say so */
@@ -41,6 +47,10 @@ ngx_wscast_redis_open(ngx_wscast_redis_t *redis, ngx_wscast_bus_conf_t *conf,
     ngx_memcpy(redis->name, conf->redis_prefix.data, conf->redis_prefix.len);
 
     wscast_list_init(&redis->receipts);
+    wscast_list_init(&redis->calls);
+    wscast_list_init(&redis->probe.link);
+    redis->probe.done = ngx_wscast_redis_probed;
+
     ngx_wscast_redis_handover_init(redis);
     wscast_map_init(&redis->channels, local->ring.sh->seed);
 
@@ -93,10 +103,9 @@ ngx_wscast_redis_publish(ngx_wscast_redis_t *redis, wscast_str_t channel,
     argv[2] = (const char *) bytes.data;
     lens[2] = bytes.len;
 
-    switch (ngx_wscast_redis_link_command(&redis->publisher, 3, argv, lens, 0))
-    {
+    switch (ngx_wscast_redis_send(redis, receipt, 3, argv, lens, 0)) {
+
     case NGX_OK:
-        wscast_list_append(&redis->receipts, &receipt->link);
         return WSCAST_MORE;
 
     case NGX_AGAIN:
@@ -111,43 +120,156 @@ ngx_wscast_redis_publish(ngx_wscast_redis_t *redis, wscast_str_t channel,
 }
 
 
+ngx_int_t
+ngx_wscast_redis_send(ngx_wscast_redis_t *redis, wscast_receipt_t *receipt,
+    int argc, const char **argv, const size_t *lens, ngx_uint_t force)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_wscast_redis_link_command(&redis->publisher, argc, argv, lens,
+                                       force);
+    if (rc == NGX_OK) {
+        redis->sent++;
+        wscast_list_append(&redis->receipts, &receipt->link);
+    }
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_wscast_redis_call(ngx_wscast_redis_t *redis, ngx_wscast_call_t *call,
+    int argc, const char **argv, const size_t *lens, ngx_uint_t force)
+{
+    ngx_int_t  rc;
+
+    if (!ngx_wscast_redis_link_ready(&redis->publisher)) {
+        return NGX_DECLINED;
+    }
+
+    rc = ngx_wscast_redis_link_command(&redis->publisher, argc, argv, lens,
+                                       force);
+    if (rc == NGX_OK) {
+        call->number = ++redis->sent;
+        wscast_list_append(&redis->calls, &call->link);
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_wscast_redis_publisher_ready(void *ctx)
+{
+    ngx_wscast_redis_t  *redis;
+
+    redis = ctx;
+
+    redis->handler->reachable(redis->ctx);
+    redis->handler->writable(redis->ctx);
+}
+
+
 static void
 ngx_wscast_redis_publisher_writable(void *ctx)
 {
     ngx_wscast_redis_t  *redis;
 
     redis = ctx;
-    redis->writable(redis->ctx);
+    redis->handler->writable(redis->ctx);
+}
+
+
+static ngx_int_t
+ngx_wscast_redis_publisher_probe(void *ctx)
+{
+    size_t               len;
+    const char          *ping;
+    ngx_wscast_redis_t  *redis;
+
+    redis = ctx;
+
+    /* one that has not been answered yet will do */
+
+    if (!wscast_list_empty(&redis->probe.link)) {
+        return NGX_OK;
+    }
+
+    ping = "PING";
+    len = 4;
+
+    return ngx_wscast_redis_call(redis, &redis->probe, 1, &ping, &len, 1);
+}
+
+
+static void
+ngx_wscast_redis_probed(ngx_wscast_call_t *call, redisReply *reply)
+{
+    /* that it came is all there is to know */
 }
 
 
 static ngx_int_t
 ngx_wscast_redis_publisher_reply(void *ctx, redisReply *reply)
 {
-    wscast_status_t      status;
-    wscast_receipt_t    *receipt;
     ngx_wscast_redis_t  *redis;
 
     redis = ctx;
 
-    if (reply->type == REDIS_REPLY_STATUS) {
-        return NGX_OK;                              /* of a probe */
-    }
-
-    if (wscast_list_empty(&redis->receipts)) {
+    if (wscast_list_empty(&redis->receipts)
+        && wscast_list_empty(&redis->calls))
+    {
         ngx_log_error(NGX_LOG_ERR, redis->log, 0,
                       "wscast: redis sent a reply to nothing");
         return NGX_OK;
     }
 
+    ngx_wscast_redis_answer(redis, reply);
+
+    return NGX_OK;
+}
+
+
+/* Ends the oldest command; reply NULL: it is not answered any more. */
+
+static void
+ngx_wscast_redis_answer(ngx_wscast_redis_t *redis, redisReply *reply)
+{
+    wscast_receipt_t   *receipt;
+    ngx_wscast_call_t  *call;
+
+    redis->answered++;
+
+    if (!wscast_list_empty(&redis->calls)) {
+        call = wscast_list_first(&redis->calls, ngx_wscast_call_t, link);
+
+        if (call->number == redis->answered) {
+            wscast_list_remove(&call->link);
+            call->done(call, reply);
+            return;
+        }
+    }
+
     receipt = wscast_list_first(&redis->receipts, wscast_receipt_t, link);
     wscast_list_remove(&receipt->link);
 
-    status = WSCAST_OK;
+    ngx_wscast_redis_published(redis, receipt, reply);
+}
 
-    if (reply->type != REDIS_REPLY_INTEGER) {
-        status = WSCAST_CLOSE_AWAY;
 
+static void
+ngx_wscast_redis_published(ngx_wscast_redis_t *redis,
+    wscast_receipt_t *receipt, redisReply *reply)
+{
+    wscast_status_t  status;
+
+    status = WSCAST_CLOSE_AWAY;
+
+    if (reply && reply->type == REDIS_REPLY_INTEGER) {
+        status = WSCAST_OK;
+        receipt->receivers = (uint64_t) reply->integer;
+
+    } else if (reply) {
         ngx_log_error(NGX_LOG_ERR, redis->log, 0,
                       "wscast: redis refused to publish: \"%*s\"",
                       reply->type == REDIS_REPLY_ERROR
@@ -161,33 +283,28 @@ ngx_wscast_redis_publisher_reply(void *ctx, redisReply *reply)
     }
 
     receipt->done(receipt, status);
-
-    return NGX_OK;
 }
 
 
 static void
 ngx_wscast_redis_publisher_lost(void *ctx)
 {
-    wscast_receipt_t    *receipt;
     ngx_wscast_redis_t  *redis;
 
     redis = ctx;
 
-    while (!wscast_list_empty(&redis->receipts)) {
-        receipt = wscast_list_first(&redis->receipts, wscast_receipt_t, link);
-        wscast_list_remove(&receipt->link);
-
-        if (receipt != &redis->marker) {
-            redis->local->counters[WSCAST_COUNT_PUBLISH_FAILED]++;
-        }
-
-        receipt->done(receipt, WSCAST_CLOSE_AWAY);
+    while (!wscast_list_empty(&redis->receipts)
+           || !wscast_list_empty(&redis->calls))
+    {
+        ngx_wscast_redis_answer(redis, NULL);
     }
+
+    redis->sent = 0;
+    redis->answered = 0;
 
     /* who waits for room must learn that there is nobody to wait for */
 
-    redis->writable(redis->ctx);
+    redis->handler->writable(redis->ctx);
 }
 
 

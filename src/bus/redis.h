@@ -18,15 +18,44 @@
 
 
 typedef struct {
+    /* there is room for publishes again */
+    void                    (*writable)(void *ctx);
+
+    /* the leader: the heir of this epoch shall lead; 1: it does */
+    ngx_uint_t              (*pass)(void *ctx, uint64_t epoch);
+
+    /* the leader has ended; in an event of its own */
+    void                    (*resigned)(void *ctx);
+
+    /* as those of ngx_wscast_bus_handler_t; arrived: NGX_DECLINED: append it */
+    void                    (*reachable)(void *ctx);
+    ngx_int_t               (*arrived)(void *ctx, wscast_str_t channel,
+                                       wscast_str_t bytes);
+    ngx_int_t               (*confirmed)(void *ctx, wscast_str_t channel,
+                                         ngx_uint_t missed);
+    void                    (*unsubscribed)(void *ctx);
+} ngx_wscast_redis_handler_t;
+
+
+/*
+ * Redis answers the commands of a connection in their order: the n-th reply is
+ * that of the n-th command.  A call knows its number; all others are publishes,
+ * whose receipts are in order.
+ */
+
+typedef struct {
     ngx_wscast_bus_conf_t    *conf;
     ngx_wscast_local_t       *local;
     ngx_log_t                *log;
-    void                    (*writable)(void *ctx);     /* there is room for
-                                                           publishes again */
+    const ngx_wscast_redis_handler_t   *handler;
     void                     *ctx;
 
     ngx_wscast_redis_link_t   publisher;
+    uint64_t                  sent;         /* commands */
+    uint64_t                  answered;     /* of them */
     wscast_list_t             receipts;     /* in the order of their commands */
+    wscast_list_t             calls;        /* the same */
+    ngx_wscast_call_t         probe;        /* PING; linked: under way */
     u_char                   *name;         /* scratch: prefix and channel */
 
     ngx_wscast_redis_link_t   subscriber;   /* of the leader */
@@ -39,8 +68,6 @@ typedef struct {
     wscast_slotset_t          recalled;     /* heir: who has told it all */
     wscast_receipt_t          marker;       /* heir: of its PUBLISH */
     ngx_event_t               resign;       /* leader: posted, its last act */
-    ngx_uint_t              (*pass)(void *ctx, uint64_t epoch);
-    void                    (*resigned)(void *ctx);
 
     unsigned                  leading:1;    /* subscribed for the host */
     unsigned                  apprentice:1; /* heir: delivers nothing */
@@ -56,16 +83,23 @@ typedef struct {
 /* NGX_ERROR: no memory. */
 ngx_int_t ngx_wscast_redis_open(ngx_wscast_redis_t *redis,
     ngx_wscast_bus_conf_t *conf, ngx_wscast_local_t *local, ngx_log_t *log,
-    void (*writable)(void *ctx),
-    ngx_uint_t (*pass)(void *ctx, uint64_t epoch),
-    void (*resigned)(void *ctx), void *ctx);
+    const ngx_wscast_redis_handler_t *handler, void *ctx);
 
-/* Calls outstanding receipts with WSCAST_CLOSE_AWAY. */
+/* Calls outstanding receipts with WSCAST_CLOSE_AWAY, calls without a reply. */
 void ngx_wscast_redis_close(ngx_wscast_redis_t *redis);
 
 /* As ngx_wscast_bus_publish(): MORE, AGAIN, or a reason. */
 wscast_status_t ngx_wscast_redis_publish(ngx_wscast_redis_t *redis,
     wscast_str_t channel, wscast_str_t bytes, wscast_receipt_t *receipt);
+
+/* As ngx_wscast_bus_call(). */
+ngx_int_t ngx_wscast_redis_call(ngx_wscast_redis_t *redis,
+    ngx_wscast_call_t *call, int argc, const char **argv, const size_t *lens,
+    ngx_uint_t force);
+
+/* As ngx_wscast_bus_announce(). */
+void ngx_wscast_redis_announce(ngx_wscast_redis_t *redis,
+    wscast_str_t channel);
 
 /* This worker becomes the leader, or is it no more. */
 void ngx_wscast_redis_lead(ngx_wscast_redis_t *redis);
@@ -97,6 +131,11 @@ void ngx_wscast_redis_tick(ngx_wscast_redis_t *redis);
 /* For the files of this room: what hears of the subscribing connection. */
 extern const ngx_wscast_redis_link_handler_t  ngx_wscast_redis_subscriber;
 
+/* For the files of this room: a command whose answer the receipt gets. */
+ngx_int_t ngx_wscast_redis_send(ngx_wscast_redis_t *redis,
+    wscast_receipt_t *receipt, int argc, const char **argv, const size_t *lens,
+    ngx_uint_t force);
+
 /* For the files of this room: the name in Redis; valid until the next call. */
 wscast_str_t ngx_wscast_redis_name(ngx_wscast_redis_t *redis,
     wscast_str_t channel);
@@ -114,8 +153,8 @@ ngx_int_t ngx_wscast_redis_handover_marker(ngx_wscast_redis_t *redis,
 ngx_uint_t ngx_wscast_redis_handover_is_marker(ngx_wscast_redis_t *redis,
     redisReply *channel);
 
-/* For the files of this room: all that wait are told that they are live. */
-void ngx_wscast_redis_announce(ngx_wscast_redis_t *redis);
+/* For the files of this room: the heir leads, its channels are live. */
+void ngx_wscast_redis_take_over(ngx_wscast_redis_t *redis);
 
 
 #endif /* NGX_WSCAST_REDIS_H */

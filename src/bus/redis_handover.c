@@ -209,11 +209,10 @@ ngx_wscast_redis_handover_pong(ngx_wscast_redis_t *redis)
     argv[2] = (const char *) epoch;
     lens[2] = ngx_sprintf(epoch, "%uL", redis->epoch) - epoch;
 
-    if (ngx_wscast_redis_link_command(&redis->publisher, 3, argv, lens, 1)
+    if (ngx_wscast_redis_send(redis, &redis->marker, 3, argv, lens, 1)
         == NGX_OK)
     {
         redis->marked = 1;
-        wscast_list_append(&redis->receipts, &redis->marker.link);
 
     } else {
         redis->proving = 0;         /* the tick tries again */
@@ -313,7 +312,7 @@ ngx_wscast_redis_handover_marker(ngx_wscast_redis_t *redis,
 
         ngx_wscast_redis_handover_end(redis);
         redis->local->ring.sh->redis_up = 1;
-        ngx_wscast_redis_announce(redis);
+        ngx_wscast_redis_take_over(redis);
 
         return NGX_OK;
     }
@@ -326,7 +325,7 @@ ngx_wscast_redis_handover_marker(ngx_wscast_redis_t *redis,
 
     heir = redis->local->ring.sh->heir;
 
-    if (!redis->pass(redis->ctx, redis->epoch)) {
+    if (!redis->handler->pass(redis->ctx, redis->epoch)) {
         return NGX_OK;
     }
 
@@ -354,5 +353,5 @@ ngx_wscast_redis_resign_handler(ngx_event_t *ev)
     ngx_wscast_redis_t  *redis;
 
     redis = ev->data;
-    redis->resigned(redis->ctx);
+    redis->handler->resigned(redis->ctx);
 }

@@ -213,8 +213,6 @@ ngx_wscast_link_answer(ngx_wscast_redis_link_t *link, redisReply *reply)
 static void
 ngx_wscast_link_timer_handler(ngx_event_t *ev)
 {
-    size_t                    len;
-    const char               *ping;
     ngx_wscast_redis_link_t  *link;
 
     link = ev->data;
@@ -235,11 +233,9 @@ ngx_wscast_link_timer_handler(ngx_event_t *ev)
     }
 
     if (!link->heard && link->held == NULL) {
-        ping = "PING";
-        len = 4;
         link->probing = 1;
 
-        if (ngx_wscast_redis_link_command(link, 1, &ping, &len, 1) != NGX_OK) {
+        if (link->handler->probe(link->ctx) != NGX_OK) {
             ngx_wscast_link_fail(link, 0, "no memory");
             return;
         }

@@ -45,6 +45,12 @@ typedef struct {
 
     /* less than half of NGX_WSCAST_REDIS_OUT waits again */
     void                (*writable)(void *ctx);
+
+    /*
+     * Nothing was heard for a while: something is to be sent that will be
+     * answered, unless an answer is due anyway.  NGX_OK; else it fails.
+     */
+    ngx_int_t           (*probe)(void *ctx);
 } ngx_wscast_redis_link_handler_t;
 
 

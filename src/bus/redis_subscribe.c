@@ -1,16 +1,5 @@
 #include "redis.h"
-
-
-/* A channel that some worker of this host listens to; the leader's. */
-
-typedef struct {
-    wscast_map_node_t    node;          /* key: with the prefix, behind */
-    wscast_slotset_t     wanted;        /* by these slots */
-    uint32_t             unconfirmed;   /* commands under way */
-    unsigned             live:1;        /* confirmed, and nothing lost since */
-    unsigned             missed:1;      /* was live, or is of another leader */
-    unsigned             excused:1;     /* its waiters were let go on */
-} ngx_wscast_redis_channel_t;
+#include "redis_channel.h"
 
 
 static void ngx_wscast_redis_subscriber_ready(void *ctx);
@@ -18,16 +7,11 @@ static ngx_int_t ngx_wscast_redis_subscriber_reply(void *ctx,
     redisReply *reply);
 static void ngx_wscast_redis_subscriber_lost(void *ctx);
 static void ngx_wscast_redis_subscriber_writable(void *ctx);
-static ngx_int_t ngx_wscast_redis_message(ngx_wscast_redis_t *redis,
-    redisReply *channel, redisReply *payload);
-static void ngx_wscast_redis_confirmed(ngx_wscast_redis_t *redis,
-    redisReply *channel);
+static ngx_int_t ngx_wscast_redis_subscriber_probe(void *ctx);
 static void ngx_wscast_redis_subscribe(ngx_wscast_redis_t *redis,
     ngx_wscast_redis_channel_t *ch);
 static void ngx_wscast_redis_release(ngx_wscast_redis_t *redis,
     ngx_wscast_redis_channel_t *ch);
-static void ngx_wscast_redis_live(ngx_wscast_redis_t *redis,
-    ngx_wscast_redis_channel_t *ch, ngx_uint_t slot);
 static void ngx_wscast_redis_forget(ngx_wscast_redis_t *redis,
     ngx_uint_t slot);
 
@@ -36,7 +20,8 @@ const ngx_wscast_redis_link_handler_t  ngx_wscast_redis_subscriber = {
     ngx_wscast_redis_subscriber_ready,
     ngx_wscast_redis_subscriber_reply,
     ngx_wscast_redis_subscriber_lost,
-    ngx_wscast_redis_subscriber_writable
+    ngx_wscast_redis_subscriber_writable,
+    ngx_wscast_redis_subscriber_probe
 };
 
 
@@ -54,8 +39,10 @@ ngx_wscast_redis_lead(ngx_wscast_redis_t *redis)
 void
 ngx_wscast_redis_follow(ngx_wscast_redis_t *redis)
 {
+    ngx_uint_t          led;
     wscast_map_node_t  *node, *next;
 
+    led = redis->leading && !redis->apprentice;
     redis->leading = 0;
 
     ngx_wscast_redis_handover_end(redis);
@@ -65,6 +52,10 @@ ngx_wscast_redis_follow(ngx_wscast_redis_t *redis)
         next = wscast_map_next(&redis->channels, node);
         wscast_map_remove(&redis->channels, node);
         wscast_free(wscast_container(node, ngx_wscast_redis_channel_t, node));
+    }
+
+    if (led) {
+        redis->handler->unsubscribed(redis->ctx);
     }
 }
 
@@ -111,11 +102,19 @@ ngx_wscast_redis_want(ngx_wscast_redis_t *redis, const wscast_record_t *rec)
         ngx_memcpy(p, name.data, name.len);
         ch->node.key = wscast_str(p, name.len);
         ch->missed = (rec->kind == WSCAST_REC_RECALL && !redis->apprentice);
+        ch->fresh = (rec->kind == WSCAST_REC_WANT);
 
         if (wscast_map_insert(&redis->channels, &ch->node) != WSCAST_OK) {
             wscast_free(ch);
             goto failed;
         }
+    }
+
+    if (rec->kind == WSCAST_REC_RECALL
+        && !wscast_slotset_has(&redis->recalled, rec->from)
+        && !wscast_slotset_has(&ch->wanted, rec->from))
+    {
+        ch->fresh = 0;          /* it was wanted before there was an heir */
     }
 
     if (wscast_slotset_empty(&ch->wanted)) {
@@ -193,13 +192,14 @@ ngx_wscast_redis_release(ngx_wscast_redis_t *redis,
         return;
     }
 
-    if (ch->live || ch->unconfirmed) {
+    if (ch->live || ch->asked || ch->unconfirmed) {
         argv[0] = "UNSUBSCRIBE";
         lens[0] = 11;
         argv[1] = (const char *) ch->node.key.data;
         lens[1] = ch->node.key.len;
 
         ch->live = 0;
+        ch->asked = 0;
 
         if (ngx_wscast_redis_link_command(&redis->subscriber, 2, argv, lens, 1)
             == NGX_OK)
@@ -235,17 +235,12 @@ ngx_wscast_redis_forget(ngx_wscast_redis_t *redis, ngx_uint_t slot)
 static void
 ngx_wscast_redis_subscriber_ready(void *ctx)
 {
-    size_t                       len;
-    const char                  *ping;
     wscast_map_node_t           *node;
     ngx_wscast_redis_t          *redis;
     ngx_wscast_redis_channel_t  *ch;
 
     redis = ctx;
     redis->gaps = 0;
-
-    ping = "PING";
-    len = 4;
 
     for (node = wscast_map_next(&redis->channels, NULL);
          node;
@@ -259,7 +254,7 @@ ngx_wscast_redis_subscriber_ready(void *ctx)
 
     /* answered after all of them: from then on nothing is missed here */
 
-    (void) ngx_wscast_redis_link_command(&redis->subscriber, 1, &ping, &len, 1);
+    (void) ngx_wscast_redis_subscriber_probe(redis);
 }
 
 
@@ -300,8 +295,13 @@ ngx_wscast_redis_subscriber_lost(void *ctx)
         }
 
         ch->live = 0;
+        ch->asked = 0;
         ch->excused = 1;
         ch->missed = 1;
+    }
+
+    if (!redis->apprentice) {
+        redis->handler->unsubscribed(redis->ctx);
     }
 }
 
@@ -310,6 +310,23 @@ static void
 ngx_wscast_redis_subscriber_writable(void *ctx)
 {
     /* its commands are forced: they are bounded by the channels */
+}
+
+
+static ngx_int_t
+ngx_wscast_redis_subscriber_probe(void *ctx)
+{
+    size_t               len;
+    const char          *ping;
+    ngx_wscast_redis_t  *redis;
+
+    redis = ctx;
+
+    ping = "PING";
+    len = 4;
+
+    return ngx_wscast_redis_link_command(&redis->subscriber, 1, &ping, &len,
+                                         1);
 }
 
 
@@ -393,139 +410,6 @@ ngx_wscast_redis_subscriber_reply(void *ctx, redisReply *reply)
     }
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_wscast_redis_message(ngx_wscast_redis_t *redis, redisReply *channel,
-    redisReply *payload)
-{
-    size_t           prefix;
-    wscast_status_t  rc;
-    wscast_record_t  rec;
-
-    prefix = redis->conf->redis_prefix.len;
-
-    if ((size_t) channel->len < prefix
-        || ngx_memcmp(channel->str, redis->conf->redis_prefix.data, prefix)
-           != 0)
-    {
-        return NGX_OK;
-    }
-
-    ngx_memzero(&rec, sizeof(wscast_record_t));
-
-    rec.kind = WSCAST_REC_PUBLICATION;
-    rec.to = WSCAST_NO_SLOT;
-    rec.channel = wscast_str(channel->str + prefix, channel->len - prefix);
-    rec.body = wscast_str(payload->str, payload->len);
-
-    rc = ngx_wscast_local_append(redis->local, &rec, NULL);
-
-    if (rc == WSCAST_AGAIN) {
-        return NGX_AGAIN;
-    }
-
-    redis->local->counters[WSCAST_COUNT_REDIS_IN]++;
-
-    if (rc != WSCAST_OK) {
-        redis->local->counters[WSCAST_COUNT_GAPS]++;
-
-        ngx_log_error(NGX_LOG_ERR, redis->log, 0,
-                      "wscast: a message of %uz bytes from redis is too long "
-                      "for the zone of hub \"%V\" and was dropped",
-                      (size_t) payload->len, &redis->conf->name);
-    }
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_wscast_redis_confirmed(ngx_wscast_redis_t *redis, redisReply *channel)
-{
-    wscast_map_node_t           *node;
-    ngx_wscast_redis_channel_t  *ch;
-
-    node = wscast_map_find(&redis->channels,
-                           wscast_str(channel->str, channel->len));
-    if (node == NULL) {
-        return;
-    }
-
-    ch = wscast_container(node, ngx_wscast_redis_channel_t, node);
-
-    if (ch->unconfirmed == 0 || --ch->unconfirmed) {
-        return;
-    }
-
-    if (wscast_slotset_empty(&ch->wanted)) {
-        wscast_map_remove(&redis->channels, node);
-        wscast_free(ch);
-        return;
-    }
-
-    ch->live = 1;
-    ch->excused = 0;
-
-    if (redis->apprentice) {
-        ch->missed = 0;                 /* the leader delivers */
-        return;
-    }
-
-    if (ch->missed) {
-        ch->missed = 0;
-        redis->local->counters[WSCAST_COUNT_GAPS]++;
-
-        if (redis->gaps++ == 0) {
-            ngx_log_error(NGX_LOG_WARN, redis->log, 0,
-                          "wscast: subscribed anew in redis; messages "
-                          "published meanwhile may have been missed");
-        }
-    }
-
-    ngx_wscast_redis_live(redis, ch, WSCAST_NO_SLOT);
-}
-
-
-void
-ngx_wscast_redis_announce(ngx_wscast_redis_t *redis)
-{
-    wscast_map_node_t           *node;
-    ngx_wscast_redis_channel_t  *ch;
-
-    for (node = wscast_map_next(&redis->channels, NULL);
-         node;
-         node = wscast_map_next(&redis->channels, node))
-    {
-        ch = wscast_container(node, ngx_wscast_redis_channel_t, node);
-
-        if (ch->live) {
-            ngx_wscast_redis_live(redis, ch, WSCAST_NO_SLOT);
-        }
-    }
-}
-
-
-/* Tells one worker, or all that are interested, that messages will arrive. */
-
-static void
-ngx_wscast_redis_live(ngx_wscast_redis_t *redis,
-    ngx_wscast_redis_channel_t *ch, ngx_uint_t slot)
-{
-    size_t           prefix;
-    wscast_record_t  rec;
-
-    prefix = redis->conf->redis_prefix.len;
-
-    ngx_memzero(&rec, sizeof(wscast_record_t));
-
-    rec.kind = WSCAST_REC_LIVE;
-    rec.to = slot;
-    rec.channel = wscast_str(ch->node.key.data + prefix,
-                             ch->node.key.len - prefix);
-
-    ngx_wscast_local_send(redis->local, &rec);
 }
 
 

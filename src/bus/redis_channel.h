@@ -1,0 +1,46 @@
+/*
+ * redis_channel.h: a channel that some worker of this host listens to.
+ *
+ * Audience: redis_subscribe.c (subscribes for it), redis_gate.c (lets its
+ * messages, and the news that it is live, into the ring).  The leader's, and
+ * the heir's.
+ */
+
+#ifndef NGX_WSCAST_REDIS_CHANNEL_H
+#define NGX_WSCAST_REDIS_CHANNEL_H
+
+
+#include "redis.h"
+
+
+typedef struct {
+    wscast_map_node_t    node;          /* key: with the prefix, behind */
+    wscast_slotset_t     wanted;        /* by these slots */
+    uint32_t             unconfirmed;   /* commands under way */
+    unsigned             live:1;        /* confirmed, and nothing lost since */
+    unsigned             asked:1;       /* confirmed, and what was missed is
+                                           being fetched; not live yet */
+    unsigned             missed:1;      /* was live, or is of another leader */
+    unsigned             excused:1;     /* its waiters were let go on */
+    unsigned             fresh:1;       /* the heir's: wanted since it is one,
+                                           the leader may not have it */
+} ngx_wscast_redis_channel_t;
+
+
+/* redis_gate.c: a message of a channel.  NGX_AGAIN: no room. */
+ngx_int_t ngx_wscast_redis_message(ngx_wscast_redis_t *redis,
+    redisReply *channel, redisReply *payload);
+
+/* redis_gate.c: Redis has confirmed a SUBSCRIBE or an UNSUBSCRIBE. */
+void ngx_wscast_redis_confirmed(ngx_wscast_redis_t *redis,
+    redisReply *channel);
+
+/*
+ * redis_gate.c: tells one worker, or with WSCAST_NO_SLOT all that are
+ * interested, that messages will arrive.
+ */
+void ngx_wscast_redis_live(ngx_wscast_redis_t *redis,
+    ngx_wscast_redis_channel_t *ch, ngx_uint_t slot);
+
+
+#endif /* NGX_WSCAST_REDIS_CHANNEL_H */

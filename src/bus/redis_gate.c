@@ -1,0 +1,266 @@
+#include "redis.h"
+#include "redis_channel.h"
+#include "../base/envelope.h"
+
+
+static ngx_int_t ngx_wscast_redis_append(ngx_wscast_redis_t *redis,
+    wscast_str_t channel, wscast_str_t bytes);
+static void ngx_wscast_redis_admit(ngx_wscast_redis_t *redis,
+    ngx_wscast_redis_channel_t *ch);
+static ngx_int_t ngx_wscast_redis_ask(ngx_wscast_redis_t *redis,
+    ngx_wscast_redis_channel_t *ch);
+static wscast_str_t ngx_wscast_redis_key(ngx_wscast_redis_t *redis,
+    ngx_wscast_redis_channel_t *ch);
+
+
+ngx_int_t
+ngx_wscast_redis_message(ngx_wscast_redis_t *redis, redisReply *channel,
+    redisReply *payload)
+{
+    size_t         prefix;
+    u_char        *p;
+    ngx_int_t      rc;
+    wscast_str_t   name, bytes;
+
+    prefix = redis->conf->redis_prefix.len;
+
+    if ((size_t) channel->len < prefix
+        || ngx_memcmp(channel->str, redis->conf->redis_prefix.data, prefix)
+           != 0)
+    {
+        return NGX_OK;
+    }
+
+    name = wscast_str(channel->str + prefix, channel->len - prefix);
+    bytes = wscast_str(payload->str, payload->len);
+    rc = NGX_DECLINED;
+
+    /* what has a position must follow the one before it: the store knows */
+
+    p = (u_char *) payload->str;
+
+    if (bytes.len >= WSCAST_ENVELOPE_HEADER
+        && p[0] == 0 && p[1] == WSCAST_ENVELOPE_VERSION
+        && (p[3] & WSCAST_PUB_POSITION))
+    {
+        rc = redis->handler->arrived(redis->ctx, name, bytes);
+    }
+
+    if (rc == NGX_DECLINED) {
+        rc = ngx_wscast_redis_append(redis, name, bytes);
+    }
+
+    if (rc != NGX_AGAIN) {
+        redis->local->counters[WSCAST_COUNT_REDIS_IN]++;
+    }
+
+    return rc == NGX_AGAIN ? NGX_AGAIN : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_wscast_redis_append(ngx_wscast_redis_t *redis, wscast_str_t channel,
+    wscast_str_t bytes)
+{
+    wscast_status_t  rc;
+    wscast_record_t  rec;
+
+    ngx_memzero(&rec, sizeof(wscast_record_t));
+
+    rec.kind = WSCAST_REC_PUBLICATION;
+    rec.to = WSCAST_NO_SLOT;
+    rec.channel = channel;
+    rec.body = bytes;
+
+    rc = ngx_wscast_local_append(redis->local, &rec, NULL, NULL);
+
+    if (rc == WSCAST_AGAIN) {
+        return NGX_AGAIN;
+    }
+
+    if (rc != WSCAST_OK) {
+        redis->local->counters[WSCAST_COUNT_GAPS]++;
+
+        ngx_log_error(NGX_LOG_ERR, redis->log, 0,
+                      "wscast: a message of %uz bytes from redis is too long "
+                      "for the zone of hub \"%V\" and was dropped",
+                      bytes.len, &redis->conf->name);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_wscast_redis_confirmed(ngx_wscast_redis_t *redis, redisReply *channel)
+{
+    wscast_map_node_t           *node;
+    ngx_wscast_redis_channel_t  *ch;
+
+    node = wscast_map_find(&redis->channels,
+                           wscast_str(channel->str, channel->len));
+    if (node == NULL) {
+        return;
+    }
+
+    ch = wscast_container(node, ngx_wscast_redis_channel_t, node);
+
+    if (ch->unconfirmed == 0 || --ch->unconfirmed) {
+        return;
+    }
+
+    if (wscast_slotset_empty(&ch->wanted)) {
+        wscast_map_remove(&redis->channels, node);
+        wscast_free(ch);
+        return;
+    }
+
+    ch->excused = 0;
+
+    if (redis->apprentice) {
+        ch->live = 1;
+        ch->missed = 0;                 /* the leader delivers */
+        return;
+    }
+
+    ngx_wscast_redis_admit(redis, ch);
+}
+
+
+/* The subscription stands; what was before it may have been missed. */
+
+static void
+ngx_wscast_redis_admit(ngx_wscast_redis_t *redis,
+    ngx_wscast_redis_channel_t *ch)
+{
+    if (ngx_wscast_redis_ask(redis, ch) == NGX_AGAIN) {
+        return;
+    }
+
+    if (ch->missed) {
+        ch->missed = 0;
+        redis->local->counters[WSCAST_COUNT_GAPS]++;
+
+        if (redis->gaps++ == 0) {
+            ngx_log_error(NGX_LOG_WARN, redis->log, 0,
+                          "wscast: subscribed anew in redis; messages "
+                          "published meanwhile may have been missed");
+        }
+    }
+
+    ch->live = 1;
+    ngx_wscast_redis_live(redis, ch, WSCAST_NO_SLOT);
+}
+
+
+/* NGX_AGAIN: it will be announced, or has just been. */
+
+static ngx_int_t
+ngx_wscast_redis_ask(ngx_wscast_redis_t *redis, ngx_wscast_redis_channel_t *ch)
+{
+    wscast_str_t  name;
+
+    ch->fresh = 0;
+
+    name = ngx_wscast_redis_key(redis, ch);
+
+    /* those of the workers among themselves have no history */
+
+    if (name.len == 0 || name.data[0] < 0x20) {
+        return NGX_OK;
+    }
+
+    ch->live = 0;
+    ch->asked = 1;
+
+    if (redis->handler->confirmed(redis->ctx, name, ch->missed) == NGX_AGAIN) {
+        ch->missed = 0;
+        return NGX_AGAIN;
+    }
+
+    ch->asked = 0;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_wscast_redis_announce(ngx_wscast_redis_t *redis, wscast_str_t channel)
+{
+    wscast_map_node_t           *node;
+    ngx_wscast_redis_channel_t  *ch;
+
+    node = wscast_map_find(&redis->channels,
+                           ngx_wscast_redis_name(redis, channel));
+    if (node == NULL) {
+        return;
+    }
+
+    ch = wscast_container(node, ngx_wscast_redis_channel_t, node);
+
+    if (ch->asked) {
+        ch->asked = 0;
+        ch->live = 1;
+        ngx_wscast_redis_live(redis, ch, WSCAST_NO_SLOT);
+    }
+}
+
+
+/*
+ * What the old leader was subscribed to has been delivered without a gap up to
+ * here; what was wanted since may be new to this host.
+ */
+
+void
+ngx_wscast_redis_take_over(ngx_wscast_redis_t *redis)
+{
+    wscast_map_node_t           *node;
+    ngx_wscast_redis_channel_t  *ch;
+
+    for (node = wscast_map_next(&redis->channels, NULL);
+         node;
+         node = wscast_map_next(&redis->channels, node))
+    {
+        ch = wscast_container(node, ngx_wscast_redis_channel_t, node);
+
+        if (!ch->live) {
+            continue;
+        }
+
+        if (ch->fresh) {
+            ngx_wscast_redis_admit(redis, ch);
+
+        } else {
+            ngx_wscast_redis_live(redis, ch, WSCAST_NO_SLOT);
+        }
+    }
+}
+
+
+void
+ngx_wscast_redis_live(ngx_wscast_redis_t *redis,
+    ngx_wscast_redis_channel_t *ch, ngx_uint_t slot)
+{
+    wscast_record_t  rec;
+
+    ngx_memzero(&rec, sizeof(wscast_record_t));
+
+    rec.kind = WSCAST_REC_LIVE;
+    rec.to = slot;
+    rec.channel = ngx_wscast_redis_key(redis, ch);
+
+    ngx_wscast_local_send(redis->local, &rec);
+}
+
+
+/* The channel's name without the prefix. */
+
+static wscast_str_t
+ngx_wscast_redis_key(ngx_wscast_redis_t *redis, ngx_wscast_redis_channel_t *ch)
+{
+    size_t  prefix;
+
+    prefix = redis->conf->redis_prefix.len;
+
+    return wscast_str(ch->node.key.data + prefix, ch->node.key.len - prefix);
+}
