@@ -40,9 +40,10 @@ void wscast_history_init(wscast_history_t *h, wscast_heap_t *heap,
     uint64_t seed);
 
 /*
- * Where the channel is.  WSCAST_MORE: it has no entry, and with fresh 0 gets
- * none; with another fresh it gets one with this epoch and offset 0, and
- * WSCAST_OK is returned.  WSCAST_NOMEM: there was no room for it.
+ * Where the channel is; outside of a transaction.  WSCAST_MORE: it has no
+ * entry, and with fresh 0 gets none; with another fresh it gets one with this
+ * epoch and offset 0, and WSCAST_OK is returned.  WSCAST_NOMEM: there was no
+ * room for it.
  */
 wscast_status_t wscast_history_position(wscast_history_t *h,
     wscast_str_t channel, uint64_t fresh, uint64_t now,
@@ -72,7 +73,9 @@ wscast_status_t wscast_history_room(wscast_history_t *h,
 
 /*
  * Inside a transaction, after _room(): the next position, for the body to be
- * stamped with it, and then the message.  The trimming to count is done here.
+ * stamped with it, and then the message.  The trimming to count is done here,
+ * a few messages at a time.  A body for which there is no room is not kept, the
+ * position moves on, and the offsets of what is kept have a gap.
  * WSCAST_NOMEM: no entry could be made: publish without a position.
  *
  * _next() also finds a repeated key: WSCAST_AGAIN, and *position is that of the
@@ -84,7 +87,18 @@ wscast_status_t wscast_history_append(wscast_history_t *h,
     const wscast_keep_t *k, const wscast_position_t *position,
     wscast_str_t body);
 
-/* Inside a transaction: says how far this host has got.  WSCAST_NOMEM. */
+/*
+ * Makes room for what another user of the heap is about to take: throws away
+ * as _room() does until so many blocks are free.  Outside of a transaction.
+ * WSCAST_MORE: there is nothing left to throw away.
+ */
+wscast_status_t wscast_history_vacate(wscast_history_t *h, uint32_t blocks,
+    uint64_t now);
+
+/*
+ * Inside a transaction, after _room() with a len of 0: says how far this host
+ * has got.  Messages of another epoch are not read any more.  WSCAST_NOMEM.
+ */
 wscast_status_t wscast_history_mark(wscast_history_t *h, wscast_str_t channel,
     const wscast_position_t *position, uint64_t now);
 
@@ -96,7 +110,7 @@ typedef struct {
     unsigned          newest;       /* as of wscast_query_t */
     uint32_t          limit;
     size_t            bytes;
-    uint64_t          since;        /* what is older than this has expired */
+    uint64_t          since;        /* ms: what was kept before has expired */
 } wscast_range_t;
 
 /* Private memory that grows: bodies, each after its length (u32). */
@@ -116,7 +130,10 @@ wscast_status_t wscast_history_read(wscast_history_t *h,
     const wscast_range_t *range, wscast_packed_t *out,
     wscast_position_t *position, unsigned *more);
 
-/* Drops the messages of a channel, and keeps its position. */
+/*
+ * Drops the messages of a channel, and keeps its position.  Outside of a
+ * transaction, as _sweep().
+ */
 wscast_status_t wscast_history_forget(wscast_history_t *h,
     wscast_str_t channel);
 
