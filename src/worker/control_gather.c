@@ -41,22 +41,7 @@ struct ngx_wscast_gather_s {
 };
 
 
-/* One answer, checked. */
-
-typedef struct {
-    uint64_t                 host;
-    uint64_t                 worker;
-    uint64_t                 workers;
-    uint64_t                 id;
-    uint64_t                 count;
-    wscast_str_t             channels;      /* JSON; or empty */
-    ngx_uint_t               more;
-} ngx_wscast_answer_t;
-
-
 static ngx_int_t ngx_wscast_gather_ask(ngx_wscast_gather_t *g);
-static ngx_int_t ngx_wscast_answer_read(wscast_str_t bytes,
-    ngx_wscast_answer_t *a);
 static ngx_int_t ngx_wscast_gather_count(ngx_wscast_gather_t *g,
     const ngx_wscast_answer_t *a);
 static ngx_int_t ngx_wscast_gather_channels(ngx_wscast_gather_t *g,
@@ -249,47 +234,6 @@ ngx_wscast_control_answered(ngx_wscast_control_t *control, wscast_str_t bytes)
 
         return;
     }
-}
-
-
-static ngx_int_t
-ngx_wscast_answer_read(wscast_str_t bytes, ngx_wscast_answer_t *a)
-{
-    wscast_json_member_t  m[] = {
-        { .name = wscast_string("host") },
-        { .name = wscast_string("worker") },
-        { .name = wscast_string("workers") },
-        { .name = wscast_string("id") },
-        { .name = wscast_string("count") },
-        { .name = wscast_string("channels") },
-        { .name = wscast_string("more") }
-    };
-
-    ngx_memzero(a, sizeof(ngx_wscast_answer_t));
-
-    if (wscast_json_members(bytes, m, sizeof(m) / sizeof(m[0])) != WSCAST_OK
-        || ngx_wscast_control_unhex(m[0].value, &a->host) != NGX_OK
-        || ngx_wscast_control_unhex(m[1].value, &a->worker) != NGX_OK
-        || ngx_wscast_control_number(m[2].value, &a->workers) != NGX_OK
-        || ngx_wscast_control_number(m[3].value, &a->id) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (m[4].value.len
-        && ngx_wscast_control_number(m[4].value, &a->count) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (m[5].value.len && m[5].value.data[0] != '[') {
-        return NGX_ERROR;
-    }
-
-    a->channels = m[5].value;
-    a->more = m[6].value.len && m[6].value.data[0] == 't';
-
-    return NGX_OK;
 }
 
 

@@ -2,7 +2,8 @@
  * control_inner.h: what the files of control share.
  *
  * Audience: control.c (sends and delivers), control_gather.c (a question's
- * answers), control_answer.c (what this worker says to one).
+ * answers), control_answer.c (what this worker says to one), control_json.c
+ * (how it is written).
  */
 
 #ifndef NGX_WSCAST_CONTROL_INNER_H
@@ -38,6 +39,34 @@ struct ngx_wscast_control_s {
 };
 
 
+/* A question of some worker, checked; views into its bytes. */
+
+typedef struct {
+    ngx_wscast_ask_e         type;
+    uint64_t                 host;
+    uint64_t                 worker;
+    uint64_t                 id;
+    wscast_str_t             name;
+    wscast_str_t             after;
+    uint64_t                 limit;
+    wscast_status_t          reason;
+    unsigned                 wanted:1;      /* an answer */
+} ngx_wscast_asked_t;
+
+
+/* An answer, checked. */
+
+typedef struct {
+    uint64_t                 host;
+    uint64_t                 worker;
+    uint64_t                 workers;
+    uint64_t                 id;
+    uint64_t                 count;
+    wscast_str_t             channels;      /* JSON; or empty */
+    ngx_uint_t               more;
+} ngx_wscast_answer_t;
+
+
 /*
  * Publishes.  gather: whose question it is, or NULL; local: if the engine is
  * away, this host shall hear it nevertheless.  NGX_ERROR: no memory, or too
@@ -71,9 +100,22 @@ void ngx_wscast_control_asked(ngx_wscast_control_t *control,
     wscast_str_t bytes);
 
 
-/* control_gather.c: begins a question; the caller adds what it is about. */
+/*
+ * control_json.c.  Anybody can publish to Redis, so that all is checked.
+ */
+
+/* Begins a question; the caller adds who asks, and the brace. */
 void ngx_wscast_control_write(wscast_builder_t *b,
     const ngx_wscast_ask_t *ask);
+
+/*
+ * Reads a question; bytes must be writable, its strings are decoded in place.
+ * NGX_DECLINED: it is none, or of a version that asks more.
+ */
+ngx_int_t ngx_wscast_asked_read(wscast_str_t bytes, ngx_wscast_asked_t *a);
+
+/* Reads an answer. */
+ngx_int_t ngx_wscast_answer_read(wscast_str_t bytes, ngx_wscast_answer_t *a);
 
 /* 16 hexadecimal digits. */
 void ngx_wscast_control_hex(wscast_builder_t *b, uint64_t n);
