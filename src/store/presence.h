@@ -33,6 +33,10 @@ typedef struct {
 } wscast_presence_t;
 
 
+#define WSCAST_MEMBER_MAX      4096     /* bytes of a user, of an info */
+#define WSCAST_MEMBER_CHANNEL  65535    /* bytes of a channel's name */
+
+
 /* Makes p a view; the heap is open.  Uses roots 8 to 15. */
 void wscast_presence_init(wscast_presence_t *p, wscast_heap_t *heap,
     uint64_t seed);
@@ -49,8 +53,9 @@ uint64_t wscast_presence_owner(wscast_presence_t *p, uint64_t after);
 
 /*
  * Inside a transaction: up to n members of a dead owner become lost until their
- * grace time has passed from now on.  WSCAST_OK: the owner is forgotten;
- * WSCAST_MORE: call again, in another transaction.
+ * grace time has passed from now on; fewer if they would not fit into one
+ * transaction.  WSCAST_OK: the owner is forgotten; WSCAST_MORE: call again, in
+ * another transaction.
  */
 wscast_status_t wscast_presence_bury(wscast_presence_t *p, uint64_t nonce,
     uint64_t now, unsigned n);
@@ -78,7 +83,8 @@ typedef struct {
  * whose connection had the id `former`, if that has the same user and is lost,
  * or has the same user, not empty, and is not; a lost member of the same user,
  * not empty.  user and info are those of the newcomer from then on.
- * WSCAST_OK, WSCAST_NOMEM.
+ * WSCAST_OK; WSCAST_NOMEM: no room, or too long; abort the transaction.  One
+ * join a transaction.
  */
 wscast_status_t wscast_presence_join(wscast_presence_t *p,
     const wscast_join_t *j, wscast_joined_t *out);
@@ -98,6 +104,7 @@ typedef struct {
 /*
  * Inside a transaction: a connection leaves a channel.  It is removed, and the
  * others must be told of out (WSCAST_OK); it was no member (WSCAST_MORE).
+ * WSCAST_NOMEM, for out: it still is one.
  */
 wscast_status_t wscast_presence_leave(wscast_presence_t *p,
     wscast_str_t channel, wscast_str_t client, uint64_t owner,
@@ -109,12 +116,13 @@ wscast_status_t wscast_presence_lose(wscast_presence_t *p,
 
 /*
  * Inside a transaction: removes a lost member whose time is up by now.
- * WSCAST_OK: the others must be told of out; WSCAST_MORE: there is none.
+ * WSCAST_OK: the others must be told of out; WSCAST_MORE: there is none;
+ * WSCAST_NOMEM, for out: it is still there.
  */
 wscast_status_t wscast_presence_expire(wscast_presence_t *p, uint64_t now,
     wscast_gone_t *out);
 
-/* When the next lost member's time is up; 0: there is none. */
+/* When the next lost member's time is up; 0: there is none.  Never late. */
 uint64_t wscast_presence_next(wscast_presence_t *p);
 
 
@@ -122,7 +130,9 @@ uint64_t wscast_presence_next(wscast_presence_t *p);
  * Copies members, lost ones included, in the order of joining, into out as
  * client (WSCAST_CLIENT_ID bytes), length of user (u32), length of info (u32),
  * user, info.  cursor 0: from the first; *next: for the page after; 0: this was
- * the last.  WSCAST_OK, also for no members at all; WSCAST_NOMEM.
+ * the last.  At most limit of them (0: only total is asked for), and not more
+ * once there are bytes of them.  *out is to be given to wscast_free() unless it
+ * is NULL: there is nothing.  WSCAST_OK, also for no members; WSCAST_NOMEM.
  */
 wscast_status_t wscast_presence_page(wscast_presence_t *p,
     wscast_str_t channel, uint64_t cursor, uint32_t limit, size_t bytes,
