@@ -29,6 +29,7 @@
 static uint64_t          *lock_owner;       /* shared */
 static wscast_ring_sh_t  *sh;               /* shared */
 static size_t             zone;
+static void             (*recover)(void);   /* whoever got the lock */
 
 
 static void
@@ -44,6 +45,10 @@ lock(void *ctx)
         if (__atomic_compare_exchange_n(lock_owner, &none, getpid(), 0,
                                         __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
         {
+            if (recover) {
+                recover();
+            }
+
             return;
         }
 

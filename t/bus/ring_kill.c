@@ -13,11 +13,23 @@ typedef struct {
 } deed_t;
 
 
+/* Other memory: two words that must agree, and what undoes half a change. */
+
+typedef struct {
+    uint64_t      records;
+    uint64_t      bytes;
+    uint64_t      old[2];
+    uint64_t      commit;
+    uint64_t      open;
+} ledger_t;
+
+
 static wscast_ring_t  own;              /* the parent's: it survives */
 static wscast_ring_t  view;             /* the child's */
 static unsigned       steps_left;
 static unsigned       before;           /* records that must be read */
 static const deed_t  *deed;
+static ledger_t       *ledger;          /* shared */
 
 
 static void
@@ -37,20 +49,97 @@ s(const char *text)
 
 
 static wscast_status_t
-append(wscast_ring_t *r, const char *channel, size_t len)
+put(wscast_ring_t *r, const char *channel, int byte, size_t len,
+    wscast_stamp_t *stamp)
 {
     wscast_record_t       rec;
     wscast_slotset_t      targets, wake;
     static unsigned char  body[4096];
 
-    memset(body, 'b', sizeof(body));
+    memset(body, byte, sizeof(body));
     memset(&rec, 0, sizeof(rec));
     rec.kind = WSCAST_REC_PUBLICATION;
     rec.to = WSCAST_NO_SLOT;
     rec.channel = s(channel);
     rec.body = wscast_str(body, len);
 
-    return wscast_ring_append(r, &rec, &targets, &wake);
+    return wscast_ring_append_stamped(r, &rec, stamp, &targets, &wake);
+}
+
+
+static wscast_status_t
+append(wscast_ring_t *r, const char *channel, size_t len)
+{
+    return put(r, channel, 'b', len, NULL);
+}
+
+
+static wscast_status_t
+enter_it(wscast_stamp_t *stamp, unsigned char *body, size_t len,
+    uint64_t commit)
+{
+    (void) stamp;
+
+    ledger->old[0] = ledger->records;
+    wscast_step();
+    ledger->old[1] = ledger->bytes;
+    wscast_step();
+    ledger->commit = commit;
+    wscast_step();
+    wscast_store(&ledger->open, 1);
+    wscast_step();
+    ledger->records++;
+    wscast_step();
+    memset(body, 'b', len / 2);
+    wscast_step();
+    memset(body, 'b', len);
+    ledger->bytes += len;
+
+    return WSCAST_OK;
+}
+
+
+static void
+close_it(wscast_stamp_t *stamp)
+{
+    (void) stamp;
+
+    wscast_store(&ledger->open, 0);
+}
+
+
+/* Says no when all is written, and takes it back. */
+
+static wscast_status_t
+enter_not(wscast_stamp_t *stamp, unsigned char *body, size_t len,
+    uint64_t commit)
+{
+    (void) enter_it(stamp, body, len, commit);
+
+    ledger->records = ledger->old[0];
+    wscast_step();
+    ledger->bytes = ledger->old[1];
+    wscast_step();
+    close_it(stamp);
+
+    return WSCAST_ERROR;
+}
+
+
+/* Under the lock: the record counts if it became visible. */
+
+static void
+mend(void)
+{
+    if (wscast_load(&ledger->open)) {
+
+        if (wscast_load(&sh->tail) < ledger->commit) {
+            ledger->records = ledger->old[0];
+            ledger->bytes = ledger->old[1];
+        }
+
+        wscast_store(&ledger->open, 0);
+    }
 }
 
 
@@ -167,6 +256,26 @@ append_long(wscast_ring_t *r)
 
 
 static void
+append_stamped(wscast_ring_t *r)
+{
+    wscast_stamp_t  stamp = { enter_it, close_it };
+
+    put(r, "c", 'x', 1500, &stamp);
+}
+
+
+static void
+append_refused(wscast_ring_t *r)
+{
+    wscast_stamp_t  stamp = { enter_not, close_it };
+
+    if (put(r, "c", 'x', 1500, &stamp) != WSCAST_ERROR) {
+        _exit(4);
+    }
+}
+
+
+static void
 append_unheard(wscast_ring_t *r)
 {
     append(r, "u", 1500);
@@ -243,6 +352,9 @@ reap_dead(wscast_ring_t *r)
 static const deed_t  deeds[] = {
     { "appending", nothing, append_short },
     { "appending around the end", near_end, append_long },
+    { "appending with a stamp", nothing, append_stamped },
+    { "appending with a stamp around the end", near_end, append_stamped },
+    { "a stamp that says no", near_end, append_refused },
     { "appending what nobody wants", nothing, append_unheard },
     { "appending to a full log", full, append_short },
     { "appending past a dead one", dead_in_the_way, append_long },
@@ -298,6 +410,20 @@ wrong(void)
 
     if (n != (int) before && n != (int) before + 1) {
         return "a survivor misses a record";
+    }
+
+    own.lock(own.ctx);
+    own.unlock(own.ctx);
+
+    if (deed->act == append_stamped
+        ? (ledger->records != n - before || ledger->bytes != 1500 * (n - before))
+        : (ledger->records != 0 || ledger->bytes != 0))
+    {
+        return "a stamp and its record disagree";
+    }
+
+    if (deed->act == append_refused && n != (int) before) {
+        return "what was refused is there";
     }
 
     epoch = sh->leader_epoch;
@@ -365,6 +491,7 @@ test_deed(void)
     for (at = 1; at < 1000; at++) {
         fresh(ZONE);
         before = 0;
+        memset(ledger, 0, sizeof(ledger_t));
 
         if (enter(&own) != 0) {
             abort();
@@ -400,6 +527,9 @@ main(void)
     unsigned  i;
 
     alarm(60);
+
+    ledger = shared(sizeof(ledger_t));
+    recover = mend;
 
     for (i = 0; i < sizeof(deeds) / sizeof(deeds[0]); i++) {
         deed = &deeds[i];
