@@ -192,7 +192,7 @@ wscast_status_t ngx_wscast_bus_append(ngx_wscast_bus_t *bus,
 ngx_int_t ngx_wscast_bus_call(ngx_wscast_bus_t *bus, ngx_wscast_call_t *call,
     int argc, const char **argv, const size_t *lens, ngx_uint_t force);
 
-/* The name of a channel in Redis; valid until the next call; empty: no memory. */
+/* The name of a channel in Redis, valid until the next call; or "". */
 wscast_str_t ngx_wscast_bus_name(ngx_wscast_bus_t *bus, wscast_str_t channel);
 
 /* The answer to confirmed(): all workers are told that it is live. */

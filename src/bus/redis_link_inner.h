@@ -1,8 +1,8 @@
 /*
  * redis_link_inner.h: what the files of a link share.
  *
- * Audience: redis_link.c (its life: connecting, the dialogue, probing, failing),
- * redis_link_io.c (its bytes: replies in, commands out).
+ * Audience: redis_link.c (its life: connecting, the dialogue, probing,
+ * failing), redis_link_io.c (its bytes: replies in, commands out).
  */
 
 #ifndef NGX_WSCAST_REDIS_LINK_INNER_H

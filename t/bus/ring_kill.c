@@ -416,7 +416,8 @@ wrong(void)
     own.unlock(own.ctx);
 
     if (deed->act == append_stamped
-        ? (ledger->records != n - before || ledger->bytes != 1500 * (n - before))
+        ? (ledger->records != n - before
+           || ledger->bytes != 1500 * (n - before))
         : (ledger->records != 0 || ledger->bytes != 0))
     {
         return "a stamp and its record disagree";

@@ -85,7 +85,8 @@ test_taken(void)
 
     tail = sh->tail;
 
-    is_int(stamped(0, &n, WSCAST_OK, 4), WSCAST_OK, "a stamped record is taken");
+    is_int(stamped(0, &n, WSCAST_OK, 4), WSCAST_OK,
+           "a stamped record is taken");
     ok(n.applied == 1 && n.finished == 1, "its stamp is applied, and finished");
     ok(n.tail == tail, "nothing is visible when it is applied");
     ok(n.commit == sh->tail && n.end == n.commit,
