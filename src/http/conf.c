@@ -9,6 +9,8 @@ static char *ngx_http_wscast_check_handler(ngx_conf_t *cf,
     ngx_http_wscast_loc_conf_t *conf);
 static char *ngx_http_wscast_merge_session(ngx_conf_t *cf,
     ngx_http_wscast_loc_conf_t *conf);
+static char *ngx_http_wscast_check_token(ngx_conf_t *cf,
+    ngx_http_wscast_loc_conf_t *conf);
 static char *ngx_http_wscast_check_size(ngx_conf_t *cf,
     ngx_http_wscast_loc_conf_t *conf);
 static char *ngx_http_wscast_static_grants(ngx_conf_t *cf,
@@ -77,6 +79,7 @@ ngx_http_wscast_hub_get(ngx_conf_t *cf, ngx_str_t *name)
 
     hub->conf.name = *name;
     hub->conf.channel_length = 200;
+    hub->conf.leeway = 5;
 
     bus = &hub->conf.bus;
     bus->name = *name;
@@ -157,7 +160,9 @@ ngx_http_wscast_create_loc_conf(ngx_conf_t *cf)
     conf->allow = NGX_CONF_UNSET_PTR;
     conf->origins = NGX_CONF_UNSET_PTR;
     conf->any_origin = NGX_CONF_UNSET;
+    conf->token = NGX_CONF_UNSET_PTR;
     conf->user = NGX_CONF_UNSET_PTR;
+    conf->info = NGX_CONF_UNSET_PTR;
     conf->welcome = NGX_CONF_UNSET_PTR;
     conf->heartbeat = NGX_CONF_UNSET;
     conf->subscriptions = NGX_CONF_UNSET_UINT;
@@ -186,7 +191,9 @@ ngx_http_wscast_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_ptr_value(conf->channels, prev->channels, NULL);
     ngx_conf_merge_ptr_value(conf->allow, prev->allow, NULL);
+    ngx_conf_merge_ptr_value(conf->token, prev->token, NULL);
     ngx_conf_merge_ptr_value(conf->user, prev->user, NULL);
+    ngx_conf_merge_ptr_value(conf->info, prev->info, NULL);
     ngx_conf_merge_ptr_value(conf->welcome, prev->welcome, NULL);
     ngx_conf_merge_uint_value(conf->subscriptions, prev->subscriptions, 128);
     ngx_conf_merge_uint_value(conf->hold, prev->hold, NGX_HTTP_WSCAST_RELEASE);
@@ -320,7 +327,9 @@ ngx_http_wscast_merge_session(ngx_conf_t *cf,
         cln->data = &s->heartbeat;
     }
 
-    if (ngx_http_wscast_check_size(cf, conf) != NGX_CONF_OK) {
+    if (ngx_http_wscast_check_token(cf, conf) != NGX_CONF_OK
+        || ngx_http_wscast_check_size(cf, conf) != NGX_CONF_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
@@ -332,6 +341,30 @@ static void
 ngx_http_wscast_heartbeat_cleanup(void *data)
 {
     wscast_heartbeat_done(data);
+}
+
+
+/* An empty value takes back what stands above; without keys none is good. */
+
+static char *
+ngx_http_wscast_check_token(ngx_conf_t *cf, ngx_http_wscast_loc_conf_t *conf)
+{
+    if (conf->token && conf->token->lengths == NULL
+        && conf->token->value.len == 0)
+    {
+        conf->token = NULL;
+    }
+
+    if (conf->token == NULL || conf->hub->conf.keys) {
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "\"wscast_token\" in a location of hub \"%V\", which "
+                       "has no key: give it a \"token_key ALG FILE\"",
+                       &conf->hub->conf.name);
+
+    return NGX_CONF_ERROR;
 }
 
 

@@ -45,8 +45,12 @@ typedef enum {
     NGX_HTTP_WSCAST_HUB_TIMEOUT,
     NGX_HTTP_WSCAST_HUB_RECONNECT,
     NGX_HTTP_WSCAST_HUB_LENGTH,
+    NGX_HTTP_WSCAST_HUB_TOKEN_KEY,
+    NGX_HTTP_WSCAST_HUB_TOKEN_LEEWAY,
     NGX_HTTP_WSCAST_HUB_CHANNEL,
-    NGX_HTTP_WSCAST_RULE_ECHO
+    NGX_HTTP_WSCAST_RULE_ECHO,
+    NGX_HTTP_WSCAST_RULE_HISTORY,
+    NGX_HTTP_WSCAST_RULE_PRESENCE
 } ngx_http_wscast_block_e;
 
 
@@ -86,7 +90,9 @@ typedef struct {
     ngx_array_t                 *origins;       /* wscast_str_t, compiled */
     ngx_flag_t                   any_origin;
     wscast_grants_t             *grants;        /* if without variables */
+    ngx_http_complex_value_t    *token;         /* NULL: takes none */
     ngx_http_complex_value_t    *user;
+    ngx_http_complex_value_t    *info;
     ngx_http_complex_value_t    *welcome;
 
     ngx_flag_t                   heartbeat;
@@ -98,6 +104,7 @@ typedef struct {
 
 
 #define NGX_HTTP_WSCAST_USER_MAX  1024      /* bytes of a user's name */
+#define NGX_HTTP_WSCAST_INFO_MAX  4096      /* of what presence tells of it */
 
 #define NGX_HTTP_WSCAST_RELEASE  0
 #define NGX_HTTP_WSCAST_HOLD     1
@@ -158,6 +165,16 @@ ngx_int_t ngx_http_wscast_hub_zone(ngx_conf_t *cf,
 char *ngx_http_wscast_rule_set_channel(ngx_conf_t *cf,
     ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_uint_t n);
 char *ngx_http_wscast_rule_set_echo(ngx_conf_t *cf,
+    ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_uint_t n);
+char *ngx_http_wscast_rule_set_history(ngx_conf_t *cf,
+    ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_uint_t n);
+char *ngx_http_wscast_rule_set_presence(ngx_conf_t *cf,
+    ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_uint_t n);
+
+/* token_key.c */
+char *ngx_http_wscast_hub_set_token_key(ngx_conf_t *cf,
+    ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_uint_t n);
+char *ngx_http_wscast_hub_set_leeway(ngx_conf_t *cf,
     ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_uint_t n);
 
 /* redis_url.c */

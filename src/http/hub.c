@@ -45,8 +45,12 @@ ngx_http_wscast_block_set(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
         ngx_http_wscast_hub_set_timeout,
         ngx_http_wscast_hub_set_reconnect,
         ngx_http_wscast_hub_set_length,
+        ngx_http_wscast_hub_set_token_key,
+        ngx_http_wscast_hub_set_leeway,
         ngx_http_wscast_rule_set_channel,
-        ngx_http_wscast_rule_set_echo
+        ngx_http_wscast_rule_set_echo,
+        ngx_http_wscast_rule_set_history,
+        ngx_http_wscast_rule_set_presence
     };
 
     /* in a context of main's, nginx's own idea of conf is not ours */
@@ -57,7 +61,10 @@ ngx_http_wscast_block_set(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
     value = cf->args->elts;
     bit = (ngx_uint_t) 1 << cmd->offset;
 
-    if ((b->seen & bit) && cmd->offset != NGX_HTTP_WSCAST_HUB_CHANNEL) {
+    if ((b->seen & bit)
+        && cmd->offset != NGX_HTTP_WSCAST_HUB_CHANNEL
+        && cmd->offset != NGX_HTTP_WSCAST_HUB_TOKEN_KEY)
+    {
         return "is duplicate";
     }
 

@@ -102,6 +102,20 @@ static ngx_command_t  ngx_http_wscast_commands[] = {
       NGX_HTTP_WSCAST_HUB_LENGTH,
       NULL },
 
+    { ngx_string("token_key"),
+      NGX_HTTP_WSCAST_HUB_CONF|NGX_CONF_TAKE2,
+      ngx_http_wscast_block_set,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      NGX_HTTP_WSCAST_HUB_TOKEN_KEY,
+      NULL },
+
+    { ngx_string("token_leeway"),
+      NGX_HTTP_WSCAST_HUB_CONF|NGX_CONF_TAKE1,
+      ngx_http_wscast_block_set,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      NGX_HTTP_WSCAST_HUB_TOKEN_LEEWAY,
+      NULL },
+
     { ngx_string("channel"),
       NGX_HTTP_WSCAST_HUB_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
       ngx_http_wscast_block_set,
@@ -114,6 +128,20 @@ static ngx_command_t  ngx_http_wscast_commands[] = {
       ngx_http_wscast_block_set,
       NGX_HTTP_MAIN_CONF_OFFSET,
       NGX_HTTP_WSCAST_RULE_ECHO,
+      NULL },
+
+    { ngx_string("history"),
+      NGX_HTTP_WSCAST_RULE_CONF|NGX_CONF_TAKE12,
+      ngx_http_wscast_block_set,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      NGX_HTTP_WSCAST_RULE_HISTORY,
+      NULL },
+
+    { ngx_string("presence"),
+      NGX_HTTP_WSCAST_RULE_CONF|NGX_CONF_TAKE12,
+      ngx_http_wscast_block_set,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      NGX_HTTP_WSCAST_RULE_PRESENCE,
       NULL },
 
     /* of servers and locations */
@@ -139,11 +167,25 @@ static ngx_command_t  ngx_http_wscast_commands[] = {
       0,
       NULL },
 
+    { ngx_string("wscast_token"),
+      NGX_HTTP_WSCAST_ANYWHERE|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_wscast_loc_conf_t, token),
+      NULL },
+
     { ngx_string("wscast_user"),
       NGX_HTTP_WSCAST_ANYWHERE|NGX_CONF_TAKE1,
       ngx_http_set_complex_value_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_wscast_loc_conf_t, user),
+      NULL },
+
+    { ngx_string("wscast_info"),
+      NGX_HTTP_WSCAST_ANYWHERE|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_wscast_loc_conf_t, info),
       NULL },
 
     { ngx_string("wscast_origin"),
