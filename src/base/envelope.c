@@ -88,6 +88,23 @@ wscast_envelope_copy(unsigned char *p, wscast_str_t s)
 }
 
 
+void
+wscast_envelope_stamp(unsigned char *envelope, uint64_t epoch,
+    uint64_t offset)
+{
+    if (epoch) {
+        envelope[3] |= WSCAST_PUB_POSITION;
+
+    } else {
+        envelope[3] &= ~WSCAST_PUB_POSITION;
+        offset = 0;
+    }
+
+    (void) wscast_envelope_put(envelope + 12, epoch, 8);
+    (void) wscast_envelope_put(envelope + 20, offset, 8);
+}
+
+
 wscast_status_t
 wscast_envelope_decode(wscast_str_t channel, wscast_str_t bytes, uint64_t now,
     wscast_pub_fields_t *f)

@@ -43,6 +43,13 @@ unsigned char *wscast_envelope_encode(unsigned char *out,
     const wscast_pub_fields_t *f);
 
 /*
+ * Says in an encoded envelope, of at least WSCAST_ENVELOPE_HEADER bytes, where
+ * in its channel it is; epoch 0: nowhere.
+ */
+void wscast_envelope_stamp(unsigned char *envelope, uint64_t epoch,
+    uint64_t offset);
+
+/*
  * Reads bytes from anywhere.  The views of f point into bytes.
  *
  * A payload that does not begin with a zero byte is plain data, published by

@@ -28,12 +28,16 @@ static void ngx_wscast_conn_session_send(void *ctx, wscast_prepared_t *p);
 static void ngx_wscast_conn_session_finalize(void *ctx,
     wscast_status_t reason);
 static void ngx_wscast_conn_session_resume(void *ctx);
+static size_t ngx_wscast_conn_session_room(void *ctx);
+static void ngx_wscast_conn_session_expires(void *ctx);
 
 
 static const wscast_session_handler_t  ngx_wscast_conn_session_handler = {
     ngx_wscast_conn_session_send,
+    ngx_wscast_conn_session_room,
     ngx_wscast_conn_session_finalize,
-    ngx_wscast_conn_session_resume
+    ngx_wscast_conn_session_resume,
+    ngx_wscast_conn_session_expires
 };
 
 
@@ -171,6 +175,8 @@ ngx_wscast_conn_create(ngx_wscast_conns_t *conns, ngx_connection_t *c,
     if (conf->ping_interval) {
         ngx_add_timer(c->read, conf->ping_interval);
     }
+
+    ngx_wscast_conn_expires(conn);
 
     ngx_post_event(c->read, &ngx_posted_events);
 
@@ -339,6 +345,12 @@ ngx_wscast_conn_proceed(ngx_wscast_conn_t *conn)
         conn->conns->settle(conn->conns->settle_ctx);
 
         ngx_wscast_conn_begin_close(conn);
+
+        /* whom an operator sends away does not come back */
+
+        wscast_session_end(&conn->session,
+                           conn->reason != WSCAST_CLOSE_DISCONNECTED);
+        ngx_wscast_conn_count(conn);
     }
 
     if (conn->failed) {
@@ -361,6 +373,8 @@ ngx_wscast_conn_proceed(ngx_wscast_conn_t *conn)
     if (rc == NGX_OK && conn->state == NGX_WSCAST_CONN_FLUSH) {
         conn->state = NGX_WSCAST_CONN_CLOSE;
     }
+
+    wscast_session_drained(&conn->session);
 
     if (conn->state == NGX_WSCAST_CONN_CLOSE
         && (conn->peer_closed || conn->deaf))
@@ -507,6 +521,10 @@ ngx_wscast_conn_close(ngx_wscast_conn_t *conn)
         ngx_del_timer(c->write);
     }
 
+    if (conn->expiry && conn->expiry->timer_set) {
+        ngx_del_timer(conn->expiry);
+    }
+
     if (c->read->posted) {
         ngx_delete_posted_event(c->read);
     }
@@ -529,6 +547,7 @@ ngx_wscast_conn_free(ngx_wscast_conn_t *conn)
     ngx_wscast_outq_done(&conn->out);
     wscast_free(conn->input);
     wscast_free(conn->tls);
+    wscast_free(conn->expiry);
 
     conn->magic = 0;
     wscast_free(conn);
@@ -565,4 +584,30 @@ ngx_wscast_conn_session_resume(void *ctx)
 
     conn = ctx;
     ngx_post_event(conn->connection->read, &ngx_posted_events);
+}
+
+
+/* Half of what may wait: the other is for what comes meanwhile. */
+
+static size_t
+ngx_wscast_conn_session_room(void *ctx)
+{
+    size_t              half;
+    ngx_wscast_conn_t  *conn;
+
+    conn = ctx;
+    half = conn->conf->send_buffer / 2;
+
+    if (conn->out.bytes == 0) {
+        return (size_t) -1;
+    }
+
+    return conn->out.bytes < half ? half - conn->out.bytes : 0;
+}
+
+
+static void
+ngx_wscast_conn_session_expires(void *ctx)
+{
+    ngx_wscast_conn_expires(ctx);
 }

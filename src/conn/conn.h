@@ -101,6 +101,8 @@ struct ngx_wscast_conn_s {
 
     ngx_msec_t                      heard;      /* when something last came */
     ngx_msec_t                      move_at;    /* draining: when to be asked */
+    ngx_event_t                    *expiry;     /* timer: of its token; NULL:
+                                                   it has none */
     ngx_wscast_conn_end_pt          end;
     void                           *end_data;
     unsigned                        peer_code;  /* of its close frame */
@@ -166,6 +168,9 @@ void ngx_wscast_conns_drain_one(ngx_wscast_conn_t *conn);
 
 /* For the files of this room: the silence timer has fired. */
 void ngx_wscast_conn_heartbeat(ngx_wscast_conn_t *conn);
+
+/* For the files of this room: sets the timer by session.expires. */
+void ngx_wscast_conn_expires(ngx_wscast_conn_t *conn);
 
 /* For the files of this room: reads and handles what there is, for a turn. */
 void ngx_wscast_conn_read(ngx_wscast_conn_t *conn);

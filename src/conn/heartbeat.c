@@ -2,6 +2,12 @@
 #include "../session/prepare.h"
 
 
+#define NGX_WSCAST_EXPIRY_MAX  (24 * 3600 * 1000)     /* ms; then it looks again */
+
+
+static void ngx_wscast_conn_expiry_handler(ngx_event_t *ev);
+
+
 /*
  * The timer is not touched when something arrives: receiving only notes the
  * time, and the timer finds out how long ago that was.
@@ -48,4 +54,61 @@ ngx_wscast_conn_heartbeat(ngx_wscast_conn_t *conn)
 
     conn->pinged = 1;
     ngx_add_timer(conn->connection->read, conn->conf->ping_timeout);
+}
+
+
+void
+ngx_wscast_conn_expires(ngx_wscast_conn_t *conn)
+{
+    uint64_t     now, left;
+    ngx_time_t  *tp;
+
+    if (conn->session.expires == 0) {
+
+        if (conn->expiry && conn->expiry->timer_set) {
+            ngx_del_timer(conn->expiry);
+        }
+
+        return;
+    }
+
+    if (conn->expiry == NULL) {
+        conn->expiry = wscast_zalloc(sizeof(ngx_event_t));
+
+        if (conn->expiry == NULL) {
+            ngx_wscast_conn_finalize(conn, WSCAST_CLOSE_NO_MEMORY);
+            return;
+        }
+
+        conn->expiry->handler = ngx_wscast_conn_expiry_handler;
+        conn->expiry->data = conn;
+        conn->expiry->log = conn->connection->log;
+        conn->expiry->cancelable = 1;
+    }
+
+    tp = ngx_timeofday();
+    now = (uint64_t) tp->sec * 1000 + tp->msec;
+    left = conn->session.expires > now ? conn->session.expires - now : 1;
+
+    ngx_add_timer(conn->expiry, ngx_min(left, NGX_WSCAST_EXPIRY_MAX));
+}
+
+
+static void
+ngx_wscast_conn_expiry_handler(ngx_event_t *ev)
+{
+    ngx_time_t         *tp;
+    ngx_wscast_conn_t  *conn;
+
+    conn = ev->data;
+    tp = ngx_timeofday();
+
+    if (conn->session.expires
+        > (uint64_t) tp->sec * 1000 + (uint64_t) tp->msec)
+    {
+        ngx_wscast_conn_expires(conn);
+        return;
+    }
+
+    ngx_wscast_conn_finalize(conn, WSCAST_CLOSE_EXPIRED);
 }

@@ -11,7 +11,7 @@
 
 #include "../base/base.h"
 #include "../base/prepared.h"
-#include "../base/publication.h"
+#include "../base/query.h"
 
 
 /* RFC 6455, 11.8: the opcodes that decode() takes and encode() returns. */
@@ -27,7 +27,8 @@ typedef enum {
     WSCAST_CMD_UNSUBSCRIBE,
     WSCAST_CMD_PUBLISH,
     WSCAST_CMD_PRESENCE,
-    WSCAST_CMD_HISTORY
+    WSCAST_CMD_HISTORY,
+    WSCAST_CMD_TOKEN
 } wscast_command_e;
 
 
@@ -42,6 +43,14 @@ typedef struct {
     unsigned            has_channel;    /* 1: the field was there */
     wscast_str_t        data;       /* PUBLISH: the bytes to broadcast */
     unsigned            flags;      /* PUBLISH: WSCAST_PUB_BINARY, _JSON */
+    wscast_str_t        key;        /* PUBLISH; or empty */
+    unsigned            has_since;  /* SUBSCRIBE: since is set */
+    wscast_position_t   since;
+    wscast_str_t        former;     /* SUBSCRIBE: the client's id before */
+    uint32_t            limit;      /* HISTORY, PRESENCE; 0: not given */
+    uint64_t            before;     /* HISTORY: an offset; 0: not given */
+    uint64_t            after;      /* PRESENCE: a cursor; 0: not given */
+    wscast_str_t        token;      /* TOKEN */
 } wscast_command_t;
 
 
@@ -53,8 +62,19 @@ typedef enum {
     WSCAST_EVENT_PUBLISHED,
     WSCAST_EVENT_ERROR,
     WSCAST_EVENT_MESSAGE,       /* pub is set; joins and leaves too */
-    WSCAST_EVENT_DISCONNECT     /* a close with 1001 follows */
+    WSCAST_EVENT_DISCONNECT,    /* a close with 1001 follows */
+    WSCAST_EVENT_MEMBER,        /* no message: an item of PRESENCE */
+    WSCAST_EVENT_PRESENCE,
+    WSCAST_EVENT_HISTORY,
+    WSCAST_EVENT_TOKEN
 } wscast_event_e;
+
+
+typedef enum {
+    WSCAST_RECOVERY_NONE = 0,   /* nobody asked for it */
+    WSCAST_RECOVERY_DONE,
+    WSCAST_RECOVERY_FAILED
+} wscast_recovery_e;
 
 
 typedef struct {
@@ -70,6 +90,17 @@ typedef struct {
                                                that is not empty follows it:
                                                "not allowed to publish to" */
     const wscast_pub_fields_t    *pub;      /* MESSAGE */
+    wscast_position_t             position; /* SUBSCRIBED, PUBLISHED, HISTORY;
+                                               epoch 0: there is none */
+    wscast_recovery_e             recovery; /* SUBSCRIBED */
+    wscast_member_t               member;   /* MEMBER; SUBSCRIBED: its client,
+                                               if the others know another id */
+    wscast_str_t                  items;    /* PRESENCE, HISTORY: of encode(),
+                                               with commas between */
+    unsigned                      more;     /* HISTORY: there are older ones */
+    uint64_t                      total;    /* PRESENCE */
+    uint64_t                      next;     /* PRESENCE: a cursor, or 0 */
+    uint64_t                      expires;  /* TOKEN: s since 1970, or 0 */
 } wscast_event_t;
 
 

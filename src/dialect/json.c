@@ -1,10 +1,10 @@
-#include "dialect.h"
+#include "json_inner.h"
 #include "../base/scan.h"
-#include "../base/utf8.h"
 
 
 #define WSCAST_JSON_ID_MAX   128    /* bytes of an id, as it came */
 #define WSCAST_JSON_KEY_MAX  128    /* bytes of a key, decoded */
+#define WSCAST_JSON_LIMIT    1000   /* items of an answer */
 
 
 typedef enum {
@@ -14,6 +14,10 @@ typedef enum {
     WSCAST_FIELD_DATA,
     WSCAST_FIELD_SINCE,
     WSCAST_FIELD_KEY,
+    WSCAST_FIELD_LIMIT,
+    WSCAST_FIELD_BEFORE,
+    WSCAST_FIELD_AFTER,
+    WSCAST_FIELD_TOKEN,
     WSCAST_FIELDS
 } wscast_json_field_e;
 
@@ -27,22 +31,13 @@ static const char *wscast_json_type(wscast_str_t v, wscast_command_e *type);
 static const char *wscast_json_channel(wscast_str_t v, wscast_command_t *c);
 static const char *wscast_json_publish(const wscast_json_member_t *m,
     wscast_command_t *c);
+static const char *wscast_json_since(wscast_str_t v, wscast_command_t *c);
+static const char *wscast_json_page(const wscast_json_member_t *m,
+    wscast_command_t *c);
+static const char *wscast_json_token(wscast_str_t v, wscast_command_t *c);
+static wscast_status_t wscast_json_number(wscast_str_t v, uint64_t *n);
+static wscast_status_t wscast_json_epoch(wscast_str_t v, uint64_t *epoch);
 static wscast_status_t wscast_json_take(wscast_str_t v, wscast_str_t *out);
-static unsigned wscast_json_write(const wscast_heartbeat_t *hb,
-    const wscast_event_t *e, wscast_builder_t *b);
-static void wscast_json_answer(wscast_builder_t *b, const char *type,
-    const wscast_event_t *e);
-static void wscast_json_string(wscast_builder_t *b, const char *name,
-    wscast_str_t value);
-static void wscast_json_welcome(wscast_builder_t *b, const wscast_event_t *e);
-static void wscast_json_error(wscast_builder_t *b, const wscast_event_t *e);
-static void wscast_json_message(wscast_builder_t *b,
-    const wscast_pub_fields_t *f);
-static void wscast_json_member(wscast_builder_t *b,
-    const wscast_pub_fields_t *f);
-static void wscast_json_data(wscast_builder_t *b,
-    const wscast_pub_fields_t *f);
-
 
 const wscast_dialect_t  wscast_dialect_json = {
     .name = "json",
@@ -64,7 +59,8 @@ static const struct {
     { wscast_string("subscribe"),   WSCAST_CMD_SUBSCRIBE },
     { wscast_string("unsubscribe"), WSCAST_CMD_UNSUBSCRIBE },
     { wscast_string("presence"),    WSCAST_CMD_PRESENCE },
-    { wscast_string("history"),     WSCAST_CMD_HISTORY }
+    { wscast_string("history"),     WSCAST_CMD_HISTORY },
+    { wscast_string("token"),       WSCAST_CMD_TOKEN }
 };
 
 
@@ -78,7 +74,11 @@ wscast_json_read(const wscast_heartbeat_t *hb, unsigned opcode,
         [WSCAST_FIELD_CHANNEL] = { .name = wscast_string("channel") },
         [WSCAST_FIELD_DATA] = { .name = wscast_string("data") },
         [WSCAST_FIELD_SINCE] = { .name = wscast_string("since") },
-        [WSCAST_FIELD_KEY] = { .name = wscast_string("key") }
+        [WSCAST_FIELD_KEY] = { .name = wscast_string("key") },
+        [WSCAST_FIELD_LIMIT] = { .name = wscast_string("limit") },
+        [WSCAST_FIELD_BEFORE] = { .name = wscast_string("before") },
+        [WSCAST_FIELD_AFTER] = { .name = wscast_string("after") },
+        [WSCAST_FIELD_TOKEN] = { .name = wscast_string("token") }
     };
 
     (void) hb;
@@ -129,18 +129,24 @@ wscast_json_command(const wscast_json_member_t *m, wscast_command_t *c)
         return wrong;
     }
 
-    if (c->type == WSCAST_CMD_PUBLISH) {
+    switch (c->type) {
+
+    case WSCAST_CMD_PUBLISH:
         return wscast_json_publish(m, c);
-    }
 
-    if (c->type == WSCAST_CMD_SUBSCRIBE
-        && m[WSCAST_FIELD_SINCE].value.len
-        && m[WSCAST_FIELD_SINCE].value.data[0] != '{')
-    {
-        return "since is not an object";
-    }
+    case WSCAST_CMD_SUBSCRIBE:
+        return wscast_json_since(m[WSCAST_FIELD_SINCE].value, c);
 
-    return NULL;
+    case WSCAST_CMD_HISTORY:
+    case WSCAST_CMD_PRESENCE:
+        return wscast_json_page(m, c);
+
+    case WSCAST_CMD_TOKEN:
+        return wscast_json_token(m[WSCAST_FIELD_TOKEN].value, c);
+
+    default:
+        return NULL;
+    }
 }
 
 
@@ -220,15 +226,15 @@ wscast_json_channel(wscast_str_t v, wscast_command_t *c)
 static const char *
 wscast_json_publish(const wscast_json_member_t *m, wscast_command_t *c)
 {
-    wscast_str_t  v, key;
+    wscast_str_t  v;
 
     v = m[WSCAST_FIELD_KEY].value;
 
     if (v.len
         && (!wscast_json_is_string(v)
-            || wscast_json_take(v, &key) != WSCAST_OK
-            || key.len == 0
-            || key.len > WSCAST_JSON_KEY_MAX))
+            || wscast_json_take(v, &c->key) != WSCAST_OK
+            || c->key.len == 0
+            || c->key.len > WSCAST_JSON_KEY_MAX))
     {
         return "key is not a string of 1 to 128 bytes";
     }
@@ -246,6 +252,175 @@ wscast_json_publish(const wscast_json_member_t *m, wscast_command_t *c)
 }
 
 
+/* {"epoch":E,"offset":N,"client":ID}: the first two together or not at all. */
+
+static const char *
+wscast_json_since(wscast_str_t v, wscast_command_t *c)
+{
+    wscast_str_t          epoch, offset, client;
+    wscast_json_member_t  m[] = {
+        { .name = wscast_string("epoch") },
+        { .name = wscast_string("offset") },
+        { .name = wscast_string("client") }
+    };
+
+    if (v.len == 0) {
+        return NULL;
+    }
+
+    if (wscast_json_members(v, m, 3) != WSCAST_OK) {
+        return "since is not an object";
+    }
+
+    epoch = m[0].value;
+    offset = m[1].value;
+    client = m[2].value;
+
+    if (epoch.len || offset.len) {
+
+        if (wscast_json_epoch(epoch, &c->since.epoch) != WSCAST_OK) {
+            return "epoch of since is not one of ours";
+        }
+
+        if (wscast_json_number(offset, &c->since.offset) != WSCAST_OK) {
+            return "offset of since is not a whole number";
+        }
+
+        c->has_since = 1;
+    }
+
+    if (client.len
+        && (!wscast_json_is_string(client)
+            || wscast_json_take(client, &c->former) != WSCAST_OK
+            || c->former.len != WSCAST_CLIENT_ID))
+    {
+        return "client of since is not the id of a client";
+    }
+
+    return NULL;
+}
+
+
+/* limit, before, after of history and presence */
+
+static const char *
+wscast_json_page(const wscast_json_member_t *m, wscast_command_t *c)
+{
+    uint64_t      n;
+    wscast_str_t  v, cursor;
+
+    v = m[WSCAST_FIELD_LIMIT].value;
+
+    if (v.len) {
+        if (wscast_json_number(v, &n) != WSCAST_OK
+            || n == 0 || n > WSCAST_JSON_LIMIT)
+        {
+            return "limit is not a number from 1 to 1000";
+        }
+
+        c->limit = (uint32_t) n;
+    }
+
+    v = m[WSCAST_FIELD_BEFORE].value;
+
+    if (v.len
+        && (wscast_json_number(v, &c->before) != WSCAST_OK || c->before == 0))
+    {
+        return "before is not an offset";
+    }
+
+    v = m[WSCAST_FIELD_AFTER].value;
+
+    if (v.len
+        && (!wscast_json_is_string(v)
+            || wscast_json_take(v, &cursor) != WSCAST_OK
+            || wscast_json_number(cursor, &c->after) != WSCAST_OK
+            || c->after == 0))
+    {
+        return "after is not the next of an answer";
+    }
+
+    return NULL;
+}
+
+
+static const char *
+wscast_json_token(wscast_str_t v, wscast_command_t *c)
+{
+    if (v.len == 0) {
+        return "token is missing";
+    }
+
+    if (!wscast_json_is_string(v)
+        || wscast_json_take(v, &c->token) != WSCAST_OK)
+    {
+        return "token is not a string";
+    }
+
+    return NULL;
+}
+
+
+/* A whole number, written as digits alone. */
+
+static wscast_status_t
+wscast_json_number(wscast_str_t v, uint64_t *n)
+{
+    size_t  i;
+
+    /* what a double holds exactly is enough for all of ours */
+
+    if (v.len == 0 || v.len > 16) {
+        return WSCAST_ERROR;
+    }
+
+    *n = 0;
+
+    for (i = 0; i < v.len; i++) {
+
+        if (v.data[i] < '0' || v.data[i] > '9') {
+            return WSCAST_ERROR;
+        }
+
+        *n = *n * 10 + (v.data[i] - '0');
+    }
+
+    return WSCAST_OK;
+}
+
+
+/* The string of 16 hexadecimal digits that an epoch is written as. */
+
+static wscast_status_t
+wscast_json_epoch(wscast_str_t v, uint64_t *epoch)
+{
+    size_t        i;
+    unsigned      digit;
+    wscast_str_t  hex;
+
+    if (!wscast_json_is_string(v)
+        || wscast_json_take(v, &hex) != WSCAST_OK
+        || hex.len != 16)
+    {
+        return WSCAST_ERROR;
+    }
+
+    *epoch = 0;
+
+    for (i = 0; i < 16; i++) {
+        digit = wscast_json_hex(hex.data[i]);
+
+        if (digit > 15) {
+            return WSCAST_ERROR;
+        }
+
+        *epoch = *epoch << 4 | digit;
+    }
+
+    return WSCAST_OK;
+}
+
+
 /*
  * Decodes a string that was cut out of the message.  decode() was given the
  * message writable, only the scanner's views of it are const.
@@ -255,226 +430,4 @@ static wscast_status_t
 wscast_json_take(wscast_str_t v, wscast_str_t *out)
 {
     return wscast_json_decode((unsigned char *) v.data, v.len, out);
-}
-
-
-static unsigned
-wscast_json_write(const wscast_heartbeat_t *hb, const wscast_event_t *e,
-    wscast_builder_t *b)
-{
-    (void) hb;
-
-    switch (e->type) {
-
-    case WSCAST_EVENT_WELCOME:
-        wscast_json_welcome(b, e);
-        break;
-
-    case WSCAST_EVENT_PONG:
-        wscast_json_answer(b, "pong", e);
-        break;
-
-    case WSCAST_EVENT_SUBSCRIBED:
-        wscast_json_answer(b, "subscribed", e);
-        wscast_json_string(b, "channel", e->channel);
-        break;
-
-    case WSCAST_EVENT_UNSUBSCRIBED:
-        wscast_json_answer(b, "unsubscribed", e);
-        wscast_json_string(b, "channel", e->channel);
-        break;
-
-    case WSCAST_EVENT_PUBLISHED:
-        wscast_json_answer(b, "published", e);
-        wscast_json_string(b, "channel", e->channel);
-        break;
-
-    case WSCAST_EVENT_ERROR:
-        wscast_json_error(b, e);
-        break;
-
-    case WSCAST_EVENT_MESSAGE:
-        if (e->pub->kind == WSCAST_PUB_MESSAGE) {
-            wscast_json_message(b, e->pub);
-
-        } else {
-            wscast_json_member(b, e->pub);
-        }
-
-        break;
-
-    case WSCAST_EVENT_DISCONNECT:
-        wscast_json_answer(b, "disconnect", e);
-        wscast_builder_lit(b, ",\"reconnect\":true");
-        break;
-
-    default:
-        return 0;
-    }
-
-    wscast_builder_lit(b, "}");
-
-    return WSCAST_DIALECT_TEXT;
-}
-
-
-/* How every answer begins. */
-
-static void
-wscast_json_answer(wscast_builder_t *b, const char *type,
-    const wscast_event_t *e)
-{
-    wscast_builder_lit(b, "{\"type\":\"");
-    wscast_builder_put(b, type, strlen(type));
-    wscast_builder_lit(b, "\"");
-
-    if (e->id.len) {
-        wscast_builder_lit(b, ",\"id\":");
-        wscast_builder_str(b, e->id);
-    }
-}
-
-
-static void
-wscast_json_string(wscast_builder_t *b, const char *name, wscast_str_t value)
-{
-    wscast_builder_lit(b, ",\"");
-    wscast_builder_put(b, name, strlen(name));
-    wscast_builder_lit(b, "\":");
-    wscast_json_quote(b, value);
-}
-
-
-static void
-wscast_json_welcome(wscast_builder_t *b, const wscast_event_t *e)
-{
-    wscast_json_answer(b, "welcome", e);
-    wscast_json_string(b, "client", e->client);
-
-    if (e->user.len) {
-        wscast_json_string(b, "user", e->user);
-    }
-
-    wscast_builder_lit(b, ",\"ping\":");
-    wscast_builder_uint(b, e->ping);
-
-    if (e->msg.len == 0) {
-        return;
-    }
-
-    if (wscast_json_valid(e->msg)) {
-        wscast_builder_lit(b, ",\"msg\":");
-        wscast_builder_str(b, e->msg);
-        return;
-    }
-
-    wscast_json_string(b, "msg", e->msg);
-}
-
-
-static void
-wscast_json_error(wscast_builder_t *b, const wscast_event_t *e)
-{
-    wscast_json_answer(b, "error", e);
-
-    wscast_builder_lit(b, ",\"code\":");
-    wscast_builder_uint(b, e->code);
-
-    wscast_builder_lit(b, ",\"reason\":\"");
-    wscast_json_escape(b, wscast_str(e->reason, strlen(e->reason)));
-
-    if (e->channel.len) {
-        wscast_builder_lit(b, " ");
-        wscast_json_escape(b, e->channel);
-    }
-
-    wscast_builder_lit(b, "\"");
-}
-
-
-static void
-wscast_json_message(wscast_builder_t *b, const wscast_pub_fields_t *f)
-{
-    unsigned        i;
-    unsigned char   hex[16];
-
-    wscast_builder_lit(b, "{\"type\":\"message\"");
-    wscast_json_string(b, "channel", f->channel);
-
-    wscast_builder_lit(b, ",\"data\":");
-    wscast_json_data(b, f);
-
-    if (f->flags & WSCAST_PUB_POSITION) {
-
-        /* a string, since 64 random bits do not survive a double */
-
-        for (i = 0; i < 16; i++) {
-            hex[i] = "0123456789abcdef"[f->epoch >> (60 - 4 * i) & 15];
-        }
-
-        wscast_json_string(b, "epoch", wscast_str(hex, 16));
-        wscast_builder_lit(b, ",\"offset\":");
-        wscast_builder_uint(b, f->offset);
-    }
-
-    if (f->user.len) {
-        wscast_json_string(b, "user", f->user);
-    }
-
-    if (f->client.len) {
-        wscast_json_string(b, "client", f->client);
-    }
-
-    wscast_builder_lit(b, ",\"time\":");
-    wscast_builder_uint(b, f->time);
-}
-
-
-static void
-wscast_json_data(wscast_builder_t *b, const wscast_pub_fields_t *f)
-{
-    if (f->flags & WSCAST_PUB_JSON) {
-        wscast_builder_str(b, f->data);
-        return;
-    }
-
-    if ((f->flags & WSCAST_PUB_BINARY) || !wscast_utf8_valid(f->data)) {
-        wscast_builder_lit(b, "{\"base64\":");
-        wscast_json_base64(b, f->data);
-        wscast_builder_lit(b, "}");
-        return;
-    }
-
-    if (wscast_json_valid(f->data)) {
-        wscast_builder_str(b, f->data);
-        return;
-    }
-
-    wscast_json_quote(b, f->data);
-}
-
-
-static void
-wscast_json_member(wscast_builder_t *b, const wscast_pub_fields_t *f)
-{
-    if (f->kind == WSCAST_PUB_JOIN) {
-        wscast_builder_lit(b, "{\"type\":\"join\"");
-
-    } else {
-        wscast_builder_lit(b, "{\"type\":\"leave\"");
-    }
-
-    wscast_json_string(b, "channel", f->channel);
-    wscast_json_string(b, "client", f->client);
-
-    if (f->user.len) {
-        wscast_json_string(b, "user", f->user);
-    }
-
-    /* what is no JSON would spoil the message, so it is left out */
-
-    if (f->kind == WSCAST_PUB_JOIN && wscast_json_valid(f->info)) {
-        wscast_builder_lit(b, ",\"info\":");
-        wscast_builder_str(b, f->info);
-    }
 }

@@ -259,7 +259,7 @@ wscast_fanout_remove(wscast_fanout_t *f, wscast_subscription_t *s)
 
 size_t
 wscast_fanout_deliver(wscast_fanout_t *f, wscast_channel_t *channel,
-    void (*deliver)(void *arg, void *subscriber), void *arg)
+    void (*deliver)(void *arg, wscast_subscription_t *s), void *arg)
 {
     size_t                  n;
     uint32_t                i;
@@ -272,7 +272,7 @@ wscast_fanout_deliver(wscast_fanout_t *f, wscast_channel_t *channel,
         s = channel->subscribers[i];
 
         if (!s->gone) {
-            deliver(arg, s->subscriber);
+            deliver(arg, s);
             n++;
         }
     }

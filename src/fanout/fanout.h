@@ -41,9 +41,17 @@ struct wscast_subscription_s {
     wscast_list_t              link;        /* of the client's subscriptions */
     wscast_channel_t          *channel;
     void                      *subscriber;  /* the client */
+    uint64_t                   epoch;       /* the session's, and the next: up */
+    uint64_t                   offset;      /* to here the client needs nothing
+                                               of it; epoch 0: no history */
     uint32_t                   index;       /* in channel->subscribers */
-    unsigned                   pending:1;   /* the session's: no answer yet */
     unsigned                   gone:1;      /* unsubscribed during a delivery */
+
+    /* the session's */
+    unsigned                   pending:1;   /* no answer yet */
+    unsigned                   member:1;    /* of the channel's presence */
+    unsigned                   sees:1;      /* is told of joins and leaves */
+    unsigned                   fixed:1;     /* joined by the location */
 };
 
 
@@ -102,12 +110,12 @@ wscast_status_t wscast_fanout_subscribe(wscast_fanout_t *f, wscast_str_t name,
 void wscast_fanout_unsubscribe(wscast_fanout_t *f, wscast_subscription_t *s);
 
 /*
- * Calls deliver(arg, subscriber) for every subscriber of the channel that is
- * not gone: the one door for delivery.  Returns how many were called.  The
+ * Calls deliver(arg, subscription) for every one of the channel that is not
+ * gone: the one door for delivery.  Returns how many were called.  The
  * channel may have been freed when it returns, if all of them left meanwhile.
  */
 size_t wscast_fanout_deliver(wscast_fanout_t *f, wscast_channel_t *channel,
-    void (*deliver)(void *arg, void *subscriber), void *arg);
+    void (*deliver)(void *arg, wscast_subscription_t *s), void *arg);
 
 /* 1 if all its structures agree, 0 if not.  For tests. */
 int wscast_fanout_validate(const wscast_fanout_t *f);

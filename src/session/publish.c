@@ -19,20 +19,22 @@ static wscast_answer_t *wscast_answer_create(wscast_session_t *s,
     const wscast_pub_fields_t *f, wscast_str_t id);
 static void wscast_answer_done(wscast_receipt_t *r, wscast_status_t status);
 static wscast_status_t wscast_session_published(wscast_session_t *s,
-    wscast_str_t id, wscast_str_t channel, wscast_status_t status);
+    wscast_str_t id, wscast_str_t channel, const wscast_position_t *position,
+    wscast_status_t status);
 
 
 wscast_status_t
 wscast_session_publish(wscast_session_t *s, wscast_command_t *c)
 {
-    wscast_pub_fields_t  f;
+    wscast_pub_fields_t   f;
+    const wscast_rule_t  *rule;
 
     if (!wscast_channel_valid(c->channel, s->conf->channel_length)) {
         return wscast_session_error(s, c->id, 400, "no valid channel",
                                     wscast_empty);
     }
 
-    if (!wscast_granted(s->grants, WSCAST_MAY_PUBLISH, c->channel)) {
+    if (!wscast_session_may(s, WSCAST_MAY_PUBLISH, c->channel)) {
         return wscast_session_error(s, c->id, 403,
                                     "not allowed to publish to", c->channel);
     }
@@ -46,8 +48,11 @@ wscast_session_publish(wscast_session_t *s, wscast_command_t *c)
     f.data = c->data;
     f.client = wscast_str(s->client, WSCAST_CLIENT_ID);
     f.user = s->user;
+    f.key = c->key;
 
-    if (wscast_rule_no_echo(s->engine->rules, s->engine->nrules, f.channel)) {
+    rule = wscast_session_rule(s, f.channel);
+
+    if (rule && rule->no_echo) {
         f.flags |= WSCAST_PUB_NO_ECHO;
     }
 
@@ -59,10 +64,12 @@ static wscast_status_t
 wscast_session_submit(wscast_session_t *s, const wscast_pub_fields_t *f,
     wscast_str_t id)
 {
-    wscast_answer_t  *a;
-    wscast_status_t   rc;
+    wscast_answer_t   *a;
+    wscast_status_t    rc;
+    wscast_receipt_t   receipt;
 
     a = NULL;
+    memset(&receipt, 0, sizeof(wscast_receipt_t));
 
     if (s->engine->receipts) {
         a = wscast_answer_create(s, f, id);
@@ -71,7 +78,7 @@ wscast_session_submit(wscast_session_t *s, const wscast_pub_fields_t *f,
         }
     }
 
-    rc = s->engine->publish(s->engine->ctx, f, a ? &a->receipt : NULL,
+    rc = s->engine->publish(s->engine->ctx, f, a ? &a->receipt : &receipt,
                             &s->waiter);
 
     if (rc == WSCAST_MORE) {
@@ -81,10 +88,14 @@ wscast_session_submit(wscast_session_t *s, const wscast_pub_fields_t *f,
         return WSCAST_OK;
     }
 
-    wscast_free(a);
+    if (a) {
+        receipt.position = a->receipt.position;
+        wscast_free(a);
+    }
 
     if (rc != WSCAST_AGAIN) {
-        return wscast_session_published(s, id, f->channel, rc);
+        return wscast_session_published(s, id, f->channel, &receipt.position,
+                                        rc);
     }
 
     /* the message dies with its buffer, so it is copied */
@@ -95,7 +106,17 @@ wscast_session_submit(wscast_session_t *s, const wscast_pub_fields_t *f,
         return WSCAST_CLOSE_NO_MEMORY;
     }
 
-    return wscast_session_keep_id(s, id);
+    if (id.len) {
+        s->id = wscast_alloc(id.len);
+        if (s->id == NULL) {
+            return WSCAST_CLOSE_NO_MEMORY;
+        }
+
+        memcpy(s->id, id.data, id.len);
+        s->id_len = id.len;
+    }
+
+    return WSCAST_OK;
 }
 
 
@@ -197,7 +218,8 @@ wscast_answer_done(wscast_receipt_t *r, wscast_status_t status)
             s->resuming = 1;
         }
 
-        rc = wscast_session_published(s, a->id, a->channel, status);
+        rc = wscast_session_published(s, a->id, a->channel, &r->position,
+                                      status);
 
         if (rc != WSCAST_OK) {
             s->handler->finalize(s->ctx, rc);
@@ -212,7 +234,8 @@ wscast_answer_done(wscast_receipt_t *r, wscast_status_t status)
 
 static wscast_status_t
 wscast_session_published(wscast_session_t *s, wscast_str_t id,
-    wscast_str_t channel, wscast_status_t status)
+    wscast_str_t channel, const wscast_position_t *position,
+    wscast_status_t status)
 {
     wscast_event_t  e;
 
@@ -223,6 +246,7 @@ wscast_session_published(wscast_session_t *s, wscast_str_t id,
         e.type = WSCAST_EVENT_PUBLISHED;
         e.id = id;
         e.channel = channel;
+        e.position = *position;
 
         return wscast_session_tell(s, &e);
 
@@ -251,20 +275,4 @@ wscast_session_orphan_answers(wscast_session_t *s)
         a->session = NULL;
         wscast_list_remove(l);
     }
-}
-
-
-int
-wscast_rule_no_echo(const wscast_rule_t *rules, size_t n,
-    wscast_str_t channel)
-{
-    size_t  i;
-
-    for (i = 0; i < n; i++) {
-        if (wscast_pattern_match(rules[i].pattern, channel)) {
-            return rules[i].no_echo;
-        }
-    }
-
-    return 0;
 }

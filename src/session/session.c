@@ -3,18 +3,10 @@
 #include "prepare.h"
 
 
-static wscast_status_t wscast_session_join(wscast_session_t *s,
-    const wscast_session_params_t *params);
 static wscast_status_t wscast_session_copy(wscast_session_t *s,
     const wscast_session_params_t *params);
-static void wscast_session_welcome(wscast_session_t *s);
-static wscast_status_t wscast_session_subscribe(wscast_session_t *s,
-    wscast_command_t *c);
-static wscast_status_t wscast_session_unsubscribe(wscast_session_t *s,
-    wscast_command_t *c);
-static int wscast_session_began(wscast_session_t *s, wscast_str_t channel);
-static wscast_subscription_t *wscast_session_find(wscast_session_t *s,
-    wscast_str_t channel);
+static void wscast_session_keep(unsigned char **p, wscast_str_t from,
+    wscast_str_t *to);
 
 
 wscast_status_t
@@ -33,11 +25,15 @@ wscast_session_open(wscast_session_t *s, const wscast_session_conf_t *conf,
     s->ctx = ctx;
     s->grants = params->grants;
     s->own_grants = params->own_grants ? 1 : 0;
+    s->token_grants = params->token_grants;
+    s->token = params->token ? 1 : 0;
+    s->expires = params->expires;
 
     memcpy(s->client, params->id, WSCAST_CLIENT_ID);
 
     wscast_list_init(&s->subscriptions);
     wscast_list_init(&s->answers);
+    wscast_list_init(&s->asks);
     wscast_list_init(&s->waiter.link);
     s->waiter.retry = wscast_session_retry;
 
@@ -58,7 +54,7 @@ wscast_session_open(wscast_session_t *s, const wscast_session_conf_t *conf,
         return WSCAST_NOMEM;
     }
 
-    if (wscast_session_join(s, params) != WSCAST_OK) {
+    if (wscast_session_enter(s, params) != WSCAST_OK) {
         return WSCAST_NOMEM;
     }
 
@@ -86,7 +82,7 @@ wscast_session_copy(wscast_session_t *s,
         channel = params->channels[0];
     }
 
-    len = params->user.len + channel.len;
+    len = params->user.len + params->info.len + params->sub.len + channel.len;
 
     if (len == 0) {
         return WSCAST_OK;
@@ -99,49 +95,27 @@ wscast_session_copy(wscast_session_t *s,
 
     s->strings = p;
 
-    if (params->user.len) {
-        memcpy(p, params->user.data, params->user.len);
-        s->user = wscast_str(p, params->user.len);
-        p += params->user.len;
-    }
-
-    if (channel.len) {
-        memcpy(p, channel.data, channel.len);
-        s->channel = wscast_str(p, channel.len);
-    }
-
-    return WSCAST_OK;
-}
-
-
-static wscast_status_t
-wscast_session_join(wscast_session_t *s,
-    const wscast_session_params_t *params)
-{
-    size_t                  i;
-    wscast_status_t         rc;
-    wscast_subscription_t  *sub;
-
-    for (i = 0; i < params->nchannels; i++) {
-        rc = wscast_fanout_subscribe(s->engine->fanout, params->channels[i],
-                                     s, &s->subscriptions, &sub);
-        if (rc != WSCAST_OK) {
-            return rc;
-        }
-
-        s->nsubscriptions++;
-
-        if (!sub->channel->live) {
-            sub->pending = 1;
-            s->pending++;
-        }
-    }
+    wscast_session_keep(&p, params->user, &s->user);
+    wscast_session_keep(&p, params->info, &s->info);
+    wscast_session_keep(&p, params->sub, &s->sub);
+    wscast_session_keep(&p, channel, &s->channel);
 
     return WSCAST_OK;
 }
 
 
 static void
+wscast_session_keep(unsigned char **p, wscast_str_t from, wscast_str_t *to)
+{
+    if (from.len) {
+        memcpy(*p, from.data, from.len);
+        *to = wscast_str(*p, from.len);
+        *p += from.len;
+    }
+}
+
+
+void
 wscast_session_welcome(wscast_session_t *s)
 {
     if (s->pending == 0 && s->welcome) {
@@ -189,12 +163,13 @@ wscast_session_message(wscast_session_t *s, unsigned opcode,
         return wscast_session_publish(s, &c);
 
     case WSCAST_CMD_PRESENCE:
-        return wscast_session_error(s, c.id, 400, "presence is not enabled",
-                                    wscast_empty);
+        return wscast_session_presence(s, &c);
 
     case WSCAST_CMD_HISTORY:
-        return wscast_session_error(s, c.id, 400, "history is not enabled",
-                                    wscast_empty);
+        return wscast_session_history(s, &c);
+
+    case WSCAST_CMD_TOKEN:
+        return wscast_session_token(s, &c);
 
     case WSCAST_CMD_INVALID:
         break;
@@ -207,119 +182,25 @@ wscast_session_message(wscast_session_t *s, unsigned opcode,
 int
 wscast_session_blocked(const wscast_session_t *s)
 {
-    return s->pending || s->held || s->nanswers >= WSCAST_UNANSWERED;
+    return s->pending || s->held || s->entry
+           || s->nanswers >= WSCAST_UNANSWERED
+           || s->nasks >= WSCAST_ASKS;
 }
 
 
-static wscast_status_t
-wscast_session_subscribe(wscast_session_t *s, wscast_command_t *c)
+int
+wscast_session_may(const wscast_session_t *s, unsigned op,
+    wscast_str_t channel)
 {
-    wscast_event_t          e;
-    wscast_status_t         rc;
-    wscast_subscription_t  *sub;
-
-    if (!wscast_channel_valid(c->channel, s->conf->channel_length)) {
-        return wscast_session_error(s, c->id, 400, "no valid channel",
-                                    wscast_empty);
-    }
-
-    if (!wscast_granted(s->grants, WSCAST_MAY_SUBSCRIBE, c->channel)) {
-        return wscast_session_error(s, c->id, 403,
-                                    "not allowed to subscribe to",
-                                    c->channel);
-    }
-
-    if (wscast_session_find(s, c->channel)) {
-        return wscast_session_error(s, c->id, 409, "already subscribed to",
-                                    c->channel);
-    }
-
-    if (s->nsubscriptions >= s->conf->subscriptions) {
-        return wscast_session_error(s, c->id, 429, "too many subscriptions",
-                                    wscast_empty);
-    }
-
-    rc = wscast_fanout_subscribe(s->engine->fanout, c->channel, s,
-                                 &s->subscriptions, &sub);
-    if (rc != WSCAST_OK) {
-        return WSCAST_CLOSE_NO_MEMORY;
-    }
-
-    s->nsubscriptions++;
-
-    if (!sub->channel->live) {
-        sub->pending = 1;
-        s->pending++;
-
-        return wscast_session_keep_id(s, c->id);
-    }
-
-    memset(&e, 0, sizeof(wscast_event_t));
-    e.type = WSCAST_EVENT_SUBSCRIBED;
-    e.id = c->id;
-    e.channel = c->channel;
-
-    return wscast_session_tell(s, &e);
+    return wscast_granted(s->grants, op, channel)
+           || wscast_granted(s->token_grants, op, channel);
 }
 
 
-void
-wscast_session_joined(wscast_session_t *s, wscast_subscription_t *sub)
+const wscast_rule_t *
+wscast_session_rule(const wscast_session_t *s, wscast_str_t channel)
 {
-    wscast_event_t   e;
-    wscast_status_t  rc;
-
-    if (!sub->pending) {
-        return;
-    }
-
-    sub->pending = 0;
-    s->pending--;
-    s->resuming = 1;
-
-    if (s->welcome) {
-        wscast_session_welcome(s);
-
-    } else {
-        memset(&e, 0, sizeof(wscast_event_t));
-        e.type = WSCAST_EVENT_SUBSCRIBED;
-        e.id = wscast_str(s->id, s->id_len);
-        e.channel = sub->channel->node.key;
-
-        rc = wscast_session_tell(s, &e);
-        wscast_session_drop_id(s);
-
-        if (rc != WSCAST_OK) {
-            s->handler->finalize(s->ctx, rc);
-        }
-    }
-
-    wscast_session_unblocked(s);
-}
-
-
-static wscast_status_t
-wscast_session_unsubscribe(wscast_session_t *s, wscast_command_t *c)
-{
-    wscast_event_t          e;
-    wscast_subscription_t  *sub;
-
-    sub = wscast_session_find(s, c->channel);
-
-    if (sub == NULL) {
-        return wscast_session_error(s, c->id, 404, "not subscribed to",
-                                    c->channel);
-    }
-
-    wscast_fanout_unsubscribe(s->engine->fanout, sub);
-    s->nsubscriptions--;
-
-    memset(&e, 0, sizeof(wscast_event_t));
-    e.type = WSCAST_EVENT_UNSUBSCRIBED;
-    e.id = c->id;
-    e.channel = c->channel;
-
-    return wscast_session_tell(s, &e);
+    return wscast_rule_find(s->engine->rules, s->engine->nrules, channel);
 }
 
 
@@ -380,11 +261,14 @@ wscast_session_tell(wscast_session_t *s, wscast_event_t *e)
 
 
 void
-wscast_session_deliver(wscast_session_t *s, wscast_publication_t *pub)
+wscast_session_deliver(wscast_subscription_t *sub, wscast_publication_t *pub)
 {
     unsigned            told;
     wscast_str_t        me;
+    wscast_session_t   *s;
     wscast_prepared_t  *p;
+
+    s = sub->subscriber;
 
     if ((pub->f.flags & WSCAST_PUB_NO_ECHO) || pub->f.exclude.len) {
         me = wscast_str(s->client, WSCAST_CLIENT_ID);
@@ -397,7 +281,29 @@ wscast_session_deliver(wscast_session_t *s, wscast_publication_t *pub)
         }
     }
 
-    if (s->pending && !wscast_session_began(s, pub->f.channel)) {
+    if ((pub->f.kind == WSCAST_PUB_JOIN || pub->f.kind == WSCAST_PUB_LEAVE)
+        && !sub->sees)
+    {
+        return;
+    }
+
+    /* what is still on its way inside this host, and was told already */
+
+    if (sub->epoch && pub->f.epoch == sub->epoch
+        && pub->f.kind == WSCAST_PUB_MESSAGE
+        && pub->f.offset <= sub->offset)
+    {
+        return;
+    }
+
+    /*
+     * A host may be subscribed already, and this worker not know it yet.  For
+     * the client messages begin after the welcome, and after the answer to
+     * subscribe.
+     */
+
+    if (sub->pending || s->welcome) {
+        wscast_entry_hold(sub, pub);
         return;
     }
 
@@ -412,23 +318,12 @@ wscast_session_deliver(wscast_session_t *s, wscast_publication_t *pub)
 }
 
 
-/*
- * A host may be subscribed already, and this worker not know it yet.  For the
- * client messages begin after the welcome, and after the answer to subscribe.
- */
-
-static int
-wscast_session_began(wscast_session_t *s, wscast_str_t channel)
+void
+wscast_session_drained(wscast_session_t *s)
 {
-    wscast_subscription_t  *sub;
-
-    if (s->welcome) {
-        return 0;
+    if (s->entry) {
+        wscast_entry_drained(s);
     }
-
-    sub = wscast_session_find(s, channel);
-
-    return sub && !sub->pending;
 }
 
 
@@ -446,15 +341,20 @@ wscast_session_disconnect(wscast_session_t *s)
 
 
 void
+wscast_session_end(wscast_session_t *s, unsigned lost)
+{
+    wscast_entry_drop(s);
+    wscast_session_leave(s, lost);
+    wscast_session_drop_asks(s);
+
+    s->pending = 0;
+}
+
+
+void
 wscast_session_close(wscast_session_t *s)
 {
-    wscast_list_t  *l, *tmp;
-
-    wscast_list_each(l, tmp, &s->subscriptions) {
-        wscast_fanout_unsubscribe(s->engine->fanout,
-                         wscast_container(l, wscast_subscription_t, link));
-    }
-
+    wscast_session_end(s, 1);
     wscast_session_orphan_answers(s);
     wscast_list_remove(&s->waiter.link);
 
@@ -466,7 +366,9 @@ wscast_session_close(wscast_session_t *s)
         s->held = NULL;
     }
 
-    wscast_session_drop_id(s);
+    wscast_free(s->id);
+    s->id = NULL;
+
     wscast_free(s->strings);
     s->strings = NULL;
 
@@ -474,54 +376,13 @@ wscast_session_close(wscast_session_t *s)
         wscast_grants_free(s->grants);
     }
 
+    wscast_grants_free(s->token_grants);
+
     s->grants = NULL;
+    s->token_grants = NULL;
     s->nsubscriptions = 0;
     s->nanswers = 0;
     s->pending = 0;
-}
-
-
-static wscast_subscription_t *
-wscast_session_find(wscast_session_t *s, wscast_str_t channel)
-{
-    wscast_list_t          *l, *tmp;
-    wscast_subscription_t  *sub;
-
-    wscast_list_each(l, tmp, &s->subscriptions) {
-        sub = wscast_container(l, wscast_subscription_t, link);
-
-        if (wscast_str_eq(sub->channel->node.key, channel)) {
-            return sub;
-        }
-    }
-
-    return NULL;
-}
-
-
-wscast_status_t
-wscast_session_keep_id(wscast_session_t *s, wscast_str_t id)
-{
-    if (id.len) {
-        s->id = wscast_alloc(id.len);
-        if (s->id == NULL) {
-            return WSCAST_CLOSE_NO_MEMORY;
-        }
-
-        memcpy(s->id, id.data, id.len);
-        s->id_len = id.len;
-    }
-
-    return WSCAST_OK;
-}
-
-
-void
-wscast_session_drop_id(wscast_session_t *s)
-{
-    wscast_free(s->id);
-    s->id = NULL;
-    s->id_len = 0;
 }
 
 

@@ -18,11 +18,13 @@
 #include "../base/publication.h"
 #include "../base/receipt.h"
 #include "../dialect/dialect.h"
-#include "../auth/grant.h"
+#include "../auth/token.h"
 #include "../fanout/fanout.h"
 
 
-#define WSCAST_UNANSWERED  256      /* publishes of one client under way */
+#define WSCAST_UNANSWERED  256          /* publishes of one client under way */
+#define WSCAST_ASKS        8            /* its questions under way */
+#define WSCAST_ASK_BYTES   (256 * 1024) /* of an answer's items, about */
 
 
 typedef struct wscast_session_s  wscast_session_t;
@@ -34,17 +36,42 @@ typedef struct {
     wscast_fanout_t                 *fanout;
     const wscast_rule_t             *rules;
     size_t                           nrules;
-    unsigned                         receipts;  /* 1: publish() needs one */
+    const wscast_keys_t             *keys;      /* of tokens; or NULL */
+    unsigned                         leeway;    /* s, of their times */
+    unsigned                         receipts;  /* 1: publish() may be answered
+                                                   later */
 
     /*
-     * Hands a publication to the bus.  WSCAST_OK: taken; WSCAST_MORE: receipt
-     * will be called; WSCAST_AGAIN: no room now, the waiter is listed and will
-     * be called; or a reason: AWAY, TOO_BIG, NO_MEMORY.
+     * Hands a publication to the bus.  WSCAST_OK: taken, the receipt's position
+     * is set; WSCAST_MORE: the receipt will be called (only with receipts);
+     * WSCAST_AGAIN: no room now, the waiter is listed and will be called; or a
+     * reason: AWAY, TOO_BIG, NO_MEMORY.
      */
     wscast_status_t                (*publish)(void *ctx,
                                               const wscast_pub_fields_t *f,
                                               wscast_receipt_t *receipt,
                                               wscast_waiter_t *waiter);
+
+    /*
+     * Where a channel with history is: what is delivered from now on is beyond
+     * it, or is to be left out.  WSCAST_OK, or WSCAST_MORE: not known.
+     */
+    wscast_status_t                (*position)(void *ctx, wscast_str_t channel,
+                                               wscast_position_t *position);
+
+    /* Asks what outlives a message; takes a question back. */
+    void                           (*query)(void *ctx, wscast_query_t *q);
+    void                           (*cancel)(void *ctx, wscast_query_t *q);
+
+    /* A member leaves; lost 1: perhaps it comes back. */
+    void                           (*leave)(void *ctx,
+                                            const wscast_rule_t *rule,
+                                            wscast_str_t channel,
+                                            wscast_str_t client,
+                                            unsigned lost);
+
+    /* A subscription that had a position was resumed, or was not. */
+    void                           (*recovered)(void *ctx, unsigned done);
 
     uint64_t                       (*now)(void *ctx);   /* ms since 1970 */
     void                            *ctx;
@@ -67,11 +94,17 @@ typedef struct {
 typedef struct {
     char                             id[WSCAST_CLIENT_ID];
     wscast_str_t                     user;
+    wscast_str_t                     info;      /* JSON, for presence */
     wscast_str_t                     welcome;
     const wscast_str_t              *channels;  /* valid names, no two alike */
     size_t                           nchannels;
     wscast_grants_t                 *grants;    /* or NULL */
     unsigned                         own_grants;    /* 1: the session frees */
+
+    unsigned                         token;     /* 1: tokens are taken here */
+    wscast_str_t                     sub;       /* of the token; or empty */
+    wscast_grants_t                 *token_grants;  /* or NULL; the session's */
+    uint64_t                         expires;   /* ms since 1970; 0: never */
 } wscast_session_params_t;
 
 
@@ -81,12 +114,19 @@ typedef struct {
     /* queues a frame; takes a reference of its own */
     void                           (*send)(void *ctx, wscast_prepared_t *p);
 
+    /* how many bytes may be queued now; when that has grown, conn calls
+       wscast_session_drained() */
+    size_t                         (*room)(void *ctx);
+
     /* ends the connection, later; the first reason counts */
     void                           (*finalize)(void *ctx,
                                                wscast_status_t reason);
 
     /* the session was blocked and is no more: feed it */
     void                           (*resume)(void *ctx);
+
+    /* session->expires has changed */
+    void                           (*expires)(void *ctx);
 } wscast_session_handler_t;
 
 
@@ -98,22 +138,30 @@ struct wscast_session_s {
 
     wscast_list_t                    subscriptions;
     wscast_list_t                    answers;       /* publishes under way */
+    wscast_list_t                    asks;          /* questions under way */
     wscast_waiter_t                  waiter;        /* of what is held */
     uint32_t                         nsubscriptions;
     uint32_t                         nanswers;
+    uint32_t                         nasks;
     uint32_t                         pending;       /* subscriptions */
 
-    wscast_grants_t                 *grants;
+    wscast_grants_t                 *grants;        /* the location's */
+    wscast_grants_t                 *token_grants;
     wscast_prepared_t               *welcome;       /* not sent yet, or NULL */
+    struct wscast_entry_s           *entry;         /* a subscribe under way */
     wscast_publication_t            *held;          /* waits for room */
-    unsigned char                   *id;            /* of what is pending or
-                                                       held; or NULL */
+    unsigned char                   *id;            /* of what is held; or
+                                                       NULL */
     size_t                           id_len;
-    unsigned char                   *strings;       /* user, channel */
+    unsigned char                   *strings;       /* user, channel, ... */
     wscast_str_t                     user;
+    wscast_str_t                     info;
+    wscast_str_t                     sub;
     wscast_str_t                     channel;       /* the default; or empty */
+    uint64_t                         expires;       /* ms; 0: never */
     char                             client[WSCAST_CLIENT_ID];
     unsigned                         own_grants:1;
+    unsigned                         token:1;
     unsigned                         resuming:1;    /* it was blocked */
 };
 
@@ -121,7 +169,8 @@ struct wscast_session_s {
 /*
  * Begins the conversation: joins the channels of the location and sends the
  * welcome once they are all live.  WSCAST_OK or WSCAST_NOMEM; in both cases
- * wscast_session_close() must follow one day.  params->grants is taken over.
+ * wscast_session_close() must follow one day.  The grants of params are taken
+ * over.
  */
 wscast_status_t wscast_session_open(wscast_session_t *s,
     const wscast_session_conf_t *conf, const wscast_engine_t *engine,
@@ -138,8 +187,8 @@ wscast_status_t wscast_session_message(wscast_session_t *s, unsigned opcode,
 
 /*
  * 1 while the next message must wait: the welcome is not out yet, a
- * subscription is on its way, the bus has no room, or too many publishes are
- * unanswered.  resume() tells when it is over.
+ * subscription is on its way, the bus has no room, or too much is unanswered.
+ * resume() tells when it is over.
  */
 int wscast_session_blocked(const wscast_session_t *s);
 
@@ -147,21 +196,30 @@ int wscast_session_blocked(const wscast_session_t *s);
 void wscast_session_joined(wscast_session_t *s, wscast_subscription_t *sub);
 
 /*
- * Sends a publication, unless this client is excluded from it, or has not been
- * told yet that it is on the channel.
+ * Sends a publication to the client of a subscription, unless it is excluded
+ * from it, knows it already, may not see it, or has not been told yet that it
+ * is on the channel.
  */
-void wscast_session_deliver(wscast_session_t *s, wscast_publication_t *pub);
+void wscast_session_deliver(wscast_subscription_t *sub,
+    wscast_publication_t *pub);
+
+/* There is more room for frames: goes on with what was missed. */
+void wscast_session_drained(wscast_session_t *s);
+
+/* Tells the store once more that this subscription's client is a member. */
+void wscast_session_rejoin(wscast_subscription_t *sub);
 
 /* Tells the client that it will be asked to move (dialects that can). */
 void wscast_session_disconnect(wscast_session_t *s);
 
+/*
+ * The conversation is over, though the connection is not yet: leaves all
+ * channels.  lost 1: the client may come back to them.
+ */
+void wscast_session_end(wscast_session_t *s, unsigned lost);
+
 /* Leaves all channels and frees everything but the struct itself. */
 void wscast_session_close(wscast_session_t *s);
-
-
-/* 1 if the rules of the hub switch echo off for this channel. */
-int wscast_rule_no_echo(const wscast_rule_t *rules, size_t n,
-    wscast_str_t channel);
 
 
 #endif /* WSCAST_SESSION_H */

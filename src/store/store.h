@@ -30,12 +30,9 @@ typedef struct {
 
 
 /*
- * At configuration time, for a zone that is new or taken over.  NGX_ERROR: it
- * is too small.
+ * Takes over what is in the zone, or formats it.  NULL: no memory.  A store
+ * without usable memory, or without Redis, answers AWAY.
  */
-ngx_int_t ngx_wscast_store_init_zone(ngx_wscast_bus_conf_t *conf);
-
-/* NULL: no memory.  A store without memory or Redis answers AWAY. */
 ngx_wscast_store_t *ngx_wscast_store_create(ngx_cycle_t *cycle,
     ngx_wscast_bus_t *bus, ngx_wscast_bus_conf_t *conf,
     const wscast_rule_t *rules, size_t nrules,

@@ -39,6 +39,7 @@ struct ngx_wscast_store_s {
     ngx_wscast_catchup_t               *catchup;    /* NULL: embedded */
 
     unsigned                            ready:1;    /* the heap is open */
+    unsigned                            rejoin:1;   /* owed, at the next tick */
     unsigned                            complained:1;   /* of damage */
 };
 
@@ -72,7 +73,7 @@ ngx_int_t ngx_wscast_store_mark(ngx_wscast_store_t *store,
     wscast_str_t channel, const wscast_position_t *position);
 
 
-/* shared.c: without Redis. */
+/* shared.c, shared_members.c: without Redis. */
 wscast_status_t ngx_wscast_shared_publish(ngx_wscast_store_t *store,
     const wscast_rule_t *rule, const wscast_pub_fields_t *f,
     wscast_str_t envelope, wscast_receipt_t *receipt);
@@ -80,6 +81,8 @@ void ngx_wscast_shared_query(ngx_wscast_store_t *store, wscast_query_t *q);
 void ngx_wscast_shared_leave(ngx_wscast_store_t *store,
     const wscast_rule_t *rule, wscast_str_t channel, wscast_str_t client,
     ngx_uint_t lost);
+void ngx_wscast_shared_presence(ngx_wscast_store_t *store, wscast_query_t *q);
+void ngx_wscast_shared_join(ngx_wscast_store_t *store, wscast_query_t *q);
 void ngx_wscast_shared_tick(ngx_wscast_store_t *store);
 
 

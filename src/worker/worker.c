@@ -1,4 +1,5 @@
 #include "worker.h"
+#include "control.h"
 #include "../base/envelope.h"
 
 
@@ -14,16 +15,27 @@ typedef struct {
 
 static ngx_wscast_hub_t *ngx_wscast_hub_create(ngx_cycle_t *cycle,
     ngx_wscast_hub_conf_t *conf);
+static ngx_int_t ngx_wscast_hub_open(ngx_cycle_t *cycle,
+    ngx_wscast_hub_t *hub);
 static void ngx_wscast_hub_destroy(ngx_wscast_hub_t *hub);
+static void ngx_wscast_hub_close(ngx_wscast_hub_t *hub);
 static wscast_status_t ngx_wscast_hub_first(void *ctx, wscast_channel_t *ch);
 static void ngx_wscast_hub_last(void *ctx, wscast_channel_t *ch);
+static ngx_int_t ngx_wscast_hub_scratch(ngx_wscast_hub_t *hub, size_t size);
 static wscast_status_t ngx_wscast_engine_publish(void *ctx,
     const wscast_pub_fields_t *f, wscast_receipt_t *receipt,
     wscast_waiter_t *waiter);
+static wscast_status_t ngx_wscast_engine_position(void *ctx,
+    wscast_str_t channel, wscast_position_t *position);
+static void ngx_wscast_engine_query(void *ctx, wscast_query_t *q);
+static void ngx_wscast_engine_cancel(void *ctx, wscast_query_t *q);
+static void ngx_wscast_engine_leave(void *ctx, const wscast_rule_t *rule,
+    wscast_str_t channel, wscast_str_t client, unsigned lost);
+static void ngx_wscast_engine_recovered(void *ctx, unsigned done);
 static uint64_t ngx_wscast_engine_now(void *ctx);
 static size_t ngx_wscast_hub_deliver(void *ctx, wscast_str_t channel,
     wscast_str_t bytes);
-static void ngx_wscast_hub_deliver_one(void *arg, void *subscriber);
+static void ngx_wscast_hub_deliver_one(void *arg, wscast_subscription_t *sub);
 static void ngx_wscast_hub_live(void *ctx, wscast_str_t channel);
 static void ngx_wscast_hub_joined(wscast_channel_t *ch);
 static void ngx_wscast_hub_writable(void *ctx);
@@ -32,6 +44,14 @@ static size_t ngx_wscast_hub_count(void *ctx, wscast_str_t channel);
 static void ngx_wscast_hub_recall(void *ctx);
 static void ngx_wscast_hub_tick(void *ctx);
 static void ngx_wscast_hub_exiting(void *ctx);
+static void ngx_wscast_hub_reachable(void *ctx);
+static ngx_int_t ngx_wscast_hub_arrived(void *ctx, wscast_str_t channel,
+    wscast_str_t bytes);
+static ngx_int_t ngx_wscast_hub_confirmed(void *ctx, wscast_str_t channel,
+    ngx_uint_t missed);
+static void ngx_wscast_hub_unsubscribed(void *ctx);
+static void ngx_wscast_hub_rejoin(void *ctx);
+static void ngx_wscast_hub_replaced(void *ctx, wscast_str_t client);
 static void ngx_wscast_hub_settle(void *ctx);
 
 
@@ -54,7 +74,17 @@ static const ngx_wscast_bus_handler_t  ngx_wscast_hub_bus_handler = {
     ngx_wscast_hub_count,
     ngx_wscast_hub_recall,
     ngx_wscast_hub_tick,
-    ngx_wscast_hub_exiting
+    ngx_wscast_hub_exiting,
+    ngx_wscast_hub_reachable,
+    ngx_wscast_hub_arrived,
+    ngx_wscast_hub_confirmed,
+    ngx_wscast_hub_unsubscribed
+};
+
+
+static const ngx_wscast_store_handler_t  ngx_wscast_hub_store_handler = {
+    ngx_wscast_hub_rejoin,
+    ngx_wscast_hub_replaced
 };
 
 
@@ -135,31 +165,60 @@ ngx_wscast_hub_create(ngx_cycle_t *cycle, ngx_wscast_hub_conf_t *conf)
                                      ^ (uint64_t) ngx_random(),
                        &ngx_wscast_hub_fanout_handler, hub);
 
-    hub->bus = ngx_wscast_bus_create(cycle, &conf->bus,
-                                     &ngx_wscast_hub_bus_handler, hub);
-    if (hub->bus == NULL) {
-        ngx_free(hub);
-        return NULL;
-    }
-
-    if (ngx_wscast_conns_init(&hub->conns, ngx_wscast_bus_counters(hub->bus),
-                              ngx_wscast_hub_settle, hub, cycle->log)
-        != NGX_OK)
-    {
-        ngx_wscast_bus_destroy(hub->bus);
-        ngx_free(hub);
+    if (ngx_wscast_hub_open(cycle, hub) != NGX_OK) {
+        ngx_wscast_hub_close(hub);
         return NULL;
     }
 
     hub->engine.fanout = &hub->fanout;
     hub->engine.rules = conf->rules ? conf->rules->elts : NULL;
     hub->engine.nrules = conf->rules ? conf->rules->nelts : 0;
+    hub->engine.keys = conf->keys;
+    hub->engine.leeway = (unsigned) conf->leeway;
     hub->engine.receipts = (unsigned) ngx_wscast_bus_remote(hub->bus);
     hub->engine.publish = ngx_wscast_engine_publish;
+    hub->engine.position = ngx_wscast_engine_position;
+    hub->engine.query = ngx_wscast_engine_query;
+    hub->engine.cancel = ngx_wscast_engine_cancel;
+    hub->engine.leave = ngx_wscast_engine_leave;
+    hub->engine.recovered = ngx_wscast_engine_recovered;
     hub->engine.now = ngx_wscast_engine_now;
     hub->engine.ctx = hub;
 
     return hub;
+}
+
+
+static ngx_int_t
+ngx_wscast_hub_open(ngx_cycle_t *cycle, ngx_wscast_hub_t *hub)
+{
+    ngx_wscast_hub_conf_t  *conf;
+
+    conf = hub->conf;
+
+    hub->bus = ngx_wscast_bus_create(cycle, &conf->bus,
+                                     &ngx_wscast_hub_bus_handler, hub);
+    if (hub->bus == NULL) {
+        return NGX_ERROR;
+    }
+
+    hub->store = ngx_wscast_store_create(cycle, hub->bus, &conf->bus,
+                                         conf->rules ? conf->rules->elts
+                                                     : NULL,
+                                         conf->rules ? conf->rules->nelts : 0,
+                                         &ngx_wscast_hub_store_handler, hub);
+    if (hub->store == NULL) {
+        return NGX_ERROR;
+    }
+
+    hub->control = ngx_wscast_control_create(hub);
+    if (hub->control == NULL) {
+        return NGX_ERROR;
+    }
+
+    return ngx_wscast_conns_init(&hub->conns,
+                                 ngx_wscast_bus_counters(hub->bus),
+                                 ngx_wscast_hub_settle, hub, cycle->log);
 }
 
 
@@ -169,7 +228,25 @@ ngx_wscast_hub_destroy(ngx_wscast_hub_t *hub)
     hub->conf->hub = NULL;
 
     ngx_wscast_conns_done(&hub->conns);
-    ngx_wscast_bus_destroy(hub->bus);
+    ngx_wscast_hub_close(hub);
+}
+
+
+static void
+ngx_wscast_hub_close(ngx_wscast_hub_t *hub)
+{
+    if (hub->control) {
+        ngx_wscast_control_destroy(hub->control);
+    }
+
+    if (hub->store) {
+        ngx_wscast_store_destroy(hub->store);
+    }
+
+    if (hub->bus) {
+        ngx_wscast_bus_destroy(hub->bus);
+    }
+
     wscast_fanout_done(&hub->fanout);
 
     ngx_free(hub->scratch);
@@ -211,13 +288,22 @@ ngx_wscast_hub_client_id(ngx_wscast_hub_t *hub, char id[WSCAST_CLIENT_ID])
 }
 
 
+const wscast_rule_t *
+ngx_wscast_hub_rule(ngx_wscast_hub_t *hub, wscast_str_t channel)
+{
+    return wscast_rule_find(hub->engine.rules, hub->engine.nrules, channel);
+}
+
+
 wscast_status_t
 ngx_wscast_hub_publish(ngx_wscast_hub_t *hub, const wscast_pub_fields_t *f,
     wscast_receipt_t *receipt, wscast_waiter_t *waiter)
 {
-    size_t            size;
-    uint64_t         *counters;
-    wscast_status_t   rc;
+    size_t                size;
+    uint64_t             *counters;
+    wscast_str_t          envelope;
+    wscast_status_t       rc;
+    const wscast_rule_t  *rule;
 
     counters = ngx_wscast_bus_counters(hub->bus);
     size = wscast_envelope_size(f);
@@ -227,23 +313,26 @@ ngx_wscast_hub_publish(ngx_wscast_hub_t *hub, const wscast_pub_fields_t *f,
         return WSCAST_CLOSE_TOO_BIG;
     }
 
-    if (size > hub->scratch_size) {
-        ngx_free(hub->scratch);
-        hub->scratch_size = 0;
-
-        hub->scratch = ngx_alloc(size, hub->log);
-        if (hub->scratch == NULL) {
-            counters[WSCAST_COUNT_PUBLISH_FAILED]++;
-            return WSCAST_CLOSE_NO_MEMORY;
-        }
-
-        hub->scratch_size = size;
+    if (ngx_wscast_hub_scratch(hub, size) != NGX_OK) {
+        counters[WSCAST_COUNT_PUBLISH_FAILED]++;
+        return WSCAST_CLOSE_NO_MEMORY;
     }
 
     (void) wscast_envelope_encode(hub->scratch, f);
 
-    rc = ngx_wscast_bus_publish(hub->bus, f->channel,
-                                wscast_str(hub->scratch, size), receipt);
+    envelope = wscast_str(hub->scratch, size);
+    rule = ngx_wscast_hub_rule(hub, f->channel);
+
+    if (f->key.len || (rule && rule->history)) {
+        rc = ngx_wscast_store_publish(hub->store, rule, f, envelope, receipt);
+
+    } else {
+        rc = ngx_wscast_bus_publish(hub->bus, f->channel, envelope, receipt);
+
+        if (rc == WSCAST_OK) {
+            counters[WSCAST_COUNT_PUBLISHED]++;
+        }
+    }
 
     if (hub->scratch_size > NGX_WSCAST_SCRATCH_KEEP) {
         ngx_free(hub->scratch);
@@ -251,17 +340,35 @@ ngx_wscast_hub_publish(ngx_wscast_hub_t *hub, const wscast_pub_fields_t *f,
         hub->scratch_size = 0;
     }
 
-    if (rc == WSCAST_OK) {
-        counters[WSCAST_COUNT_PUBLISHED]++;
-
-    } else if (rc == WSCAST_AGAIN) {
+    if (rc == WSCAST_AGAIN) {
         wscast_list_append(&hub->waiters, &waiter->link);
 
-    } else if (rc != WSCAST_MORE) {
+    } else if (rc != WSCAST_MORE && rc != WSCAST_OK) {
         counters[WSCAST_COUNT_PUBLISH_FAILED]++;
     }
 
     return rc;
+}
+
+
+static ngx_int_t
+ngx_wscast_hub_scratch(ngx_wscast_hub_t *hub, size_t size)
+{
+    if (size <= hub->scratch_size) {
+        return NGX_OK;
+    }
+
+    ngx_free(hub->scratch);
+    hub->scratch_size = 0;
+
+    hub->scratch = ngx_alloc(size, hub->log);
+    if (hub->scratch == NULL) {
+        return NGX_ERROR;
+    }
+
+    hub->scratch_size = size;
+
+    return NGX_OK;
 }
 
 
@@ -270,6 +377,60 @@ ngx_wscast_engine_publish(void *ctx, const wscast_pub_fields_t *f,
     wscast_receipt_t *receipt, wscast_waiter_t *waiter)
 {
     return ngx_wscast_hub_publish(ctx, f, receipt, waiter);
+}
+
+
+static wscast_status_t
+ngx_wscast_engine_position(void *ctx, wscast_str_t channel,
+    wscast_position_t *position)
+{
+    ngx_wscast_hub_t  *hub;
+
+    hub = ctx;
+
+    return ngx_wscast_store_position(hub->store, channel, position);
+}
+
+
+static void
+ngx_wscast_engine_query(void *ctx, wscast_query_t *q)
+{
+    ngx_wscast_hub_t  *hub;
+
+    hub = ctx;
+    ngx_wscast_store_query(hub->store, q);
+}
+
+
+static void
+ngx_wscast_engine_cancel(void *ctx, wscast_query_t *q)
+{
+    ngx_wscast_hub_t  *hub;
+
+    hub = ctx;
+    ngx_wscast_store_cancel(hub->store, q);
+}
+
+
+static void
+ngx_wscast_engine_leave(void *ctx, const wscast_rule_t *rule,
+    wscast_str_t channel, wscast_str_t client, unsigned lost)
+{
+    ngx_wscast_hub_t  *hub;
+
+    hub = ctx;
+    ngx_wscast_store_leave(hub->store, rule, channel, client, lost);
+}
+
+
+static void
+ngx_wscast_engine_recovered(void *ctx, unsigned done)
+{
+    ngx_wscast_hub_t  *hub;
+
+    hub = ctx;
+    ngx_wscast_bus_counters(hub->bus)[done ? WSCAST_COUNT_RECOVERED
+                                           : WSCAST_COUNT_UNRECOVERED]++;
 }
 
 
@@ -335,6 +496,11 @@ ngx_wscast_hub_deliver(void *ctx, wscast_str_t channel, wscast_str_t bytes)
 
     hub = ctx;
 
+    if (ngx_wscast_control_is(channel)) {
+        ngx_wscast_control_deliver(hub->control, channel, bytes);
+        return 0;
+    }
+
     ch = wscast_fanout_find(&hub->fanout, channel);
     if (ch == NULL) {
         return 0;
@@ -373,9 +539,9 @@ ngx_wscast_hub_deliver(void *ctx, wscast_str_t channel, wscast_str_t bytes)
 
 
 static void
-ngx_wscast_hub_deliver_one(void *arg, void *subscriber)
+ngx_wscast_hub_deliver_one(void *arg, wscast_subscription_t *sub)
 {
-    wscast_session_deliver(subscriber, arg);
+    wscast_session_deliver(sub, arg);
 }
 
 
@@ -471,6 +637,93 @@ ngx_wscast_hub_recall(void *ctx)
     {
         ngx_wscast_bus_want(hub->bus, node->key);
     }
+
+    if (hub->control) {
+        ngx_wscast_control_recall(hub->control);
+    }
+}
+
+
+static void
+ngx_wscast_hub_reachable(void *ctx)
+{
+    ngx_wscast_hub_t  *hub;
+
+    hub = ctx;
+
+    if (hub->store) {
+        ngx_wscast_store_reachable(hub->store);
+    }
+}
+
+
+static ngx_int_t
+ngx_wscast_hub_arrived(void *ctx, wscast_str_t channel, wscast_str_t bytes)
+{
+    ngx_wscast_hub_t  *hub;
+
+    hub = ctx;
+
+    return ngx_wscast_store_arrived(hub->store, channel, bytes);
+}
+
+
+static ngx_int_t
+ngx_wscast_hub_confirmed(void *ctx, wscast_str_t channel, ngx_uint_t missed)
+{
+    ngx_wscast_hub_t  *hub;
+
+    hub = ctx;
+
+    return ngx_wscast_store_confirmed(hub->store, channel, missed);
+}
+
+
+static void
+ngx_wscast_hub_unsubscribed(void *ctx)
+{
+    ngx_wscast_hub_t  *hub;
+
+    hub = ctx;
+
+    if (hub->store) {
+        ngx_wscast_store_unsubscribed(hub->store);
+    }
+}
+
+
+/* The store has lost its members, or may have: all are told to it anew. */
+
+static void
+ngx_wscast_hub_rejoin(void *ctx)
+{
+    uint32_t            i;
+    ngx_wscast_hub_t   *hub;
+    wscast_channel_t   *ch;
+    wscast_map_node_t  *node;
+
+    hub = ctx;
+
+    for (node = wscast_map_next(&hub->fanout.channels, NULL);
+         node;
+         node = wscast_map_next(&hub->fanout.channels, node))
+    {
+        ch = wscast_container(node, wscast_channel_t, node);
+
+        for (i = 0; i < ch->count; i++) {
+            wscast_session_rejoin(ch->subscribers[i]);
+        }
+    }
+}
+
+
+static void
+ngx_wscast_hub_replaced(void *ctx, wscast_str_t client)
+{
+    ngx_wscast_hub_t  *hub;
+
+    hub = ctx;
+    ngx_wscast_control_end(hub->control, client, WSCAST_CLOSE_REPLACED);
 }
 
 
@@ -484,6 +737,10 @@ ngx_wscast_hub_tick(void *ctx)
     wscast_map_node_t  *node;
 
     hub = ctx;
+
+    if (hub->store) {
+        ngx_wscast_store_tick(hub->store);
+    }
 
     if (!ngx_wscast_bus_remote(hub->bus)) {
         return;

@@ -78,9 +78,6 @@ void ngx_wscast_hub_client_id(ngx_wscast_hub_t *hub,
 const wscast_rule_t *ngx_wscast_hub_rule(ngx_wscast_hub_t *hub,
     wscast_str_t channel);
 
-/* Makes, or takes over, what is in a zone; at configuration time. */
-ngx_int_t ngx_wscast_hub_init_zone(ngx_wscast_hub_conf_t *conf, void *old);
-
 /*
  * As wscast_engine_t.publish(); receipt is required, and its position is set
  * when the message has been taken.

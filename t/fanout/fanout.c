@@ -92,7 +92,7 @@ leave(client_t *c)
 
 
 static void
-deliver(void *arg, void *subscriber)
+deliver(void *arg, wscast_subscription_t *subscription)
 {
     client_t  *c;
 

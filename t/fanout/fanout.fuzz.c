@@ -115,7 +115,7 @@ unsubscribe(client_t *c, unsigned n)
 
 
 static void
-deliver(void *arg, void *subscriber)
+deliver(void *arg, wscast_subscription_t *subscription)
 {
     client_t  *c;
 

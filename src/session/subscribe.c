@@ -1,0 +1,248 @@
+#include "session.h"
+#include "inner.h"
+
+
+static const char *wscast_session_refuse(wscast_session_t *s,
+    wscast_command_t *c, unsigned *code);
+static void wscast_session_quit(wscast_subscription_t *sub, unsigned lost);
+
+
+wscast_status_t
+wscast_session_enter(wscast_session_t *s,
+    const wscast_session_params_t *params)
+{
+    size_t                  i;
+    wscast_status_t         rc;
+    wscast_subscription_t  *sub;
+
+    for (i = 0; i < params->nchannels; i++) {
+        rc = wscast_fanout_subscribe(s->engine->fanout, params->channels[i],
+                                     s, &s->subscriptions, &sub);
+        if (rc != WSCAST_OK) {
+            return rc;
+        }
+
+        s->nsubscriptions++;
+        sub->fixed = 1;
+        sub->sees = wscast_session_may(s, WSCAST_MAY_PRESENCE,
+                                       params->channels[i]);
+        sub->pending = 1;
+        s->pending++;
+
+        if (sub->channel->live) {
+            wscast_session_joined(s, sub);
+        }
+    }
+
+    return WSCAST_OK;
+}
+
+
+wscast_status_t
+wscast_session_subscribe(wscast_session_t *s, wscast_command_t *c)
+{
+    unsigned                code;
+    const char             *reason;
+    wscast_status_t         rc;
+    wscast_subscription_t  *sub;
+
+    reason = wscast_session_refuse(s, c, &code);
+
+    if (reason) {
+        return wscast_session_error(s, c->id, code, reason,
+                                    code == 403 || code == 409
+                                    ? c->channel : wscast_empty);
+    }
+
+    rc = wscast_fanout_subscribe(s->engine->fanout, c->channel, s,
+                                 &s->subscriptions, &sub);
+    if (rc != WSCAST_OK) {
+        return WSCAST_CLOSE_NO_MEMORY;
+    }
+
+    s->nsubscriptions++;
+    sub->sees = wscast_session_may(s, WSCAST_MAY_PRESENCE, c->channel);
+    sub->pending = 1;
+    s->pending++;
+
+    return wscast_entry_begin(s, sub, c);
+}
+
+
+/* NULL, or why not. */
+
+static const char *
+wscast_session_refuse(wscast_session_t *s, wscast_command_t *c,
+    unsigned *code)
+{
+    if (!wscast_channel_valid(c->channel, s->conf->channel_length)) {
+        *code = 400;
+        return "no valid channel";
+    }
+
+    if (!wscast_session_may(s, WSCAST_MAY_SUBSCRIBE, c->channel)) {
+        *code = 403;
+        return "not allowed to subscribe to";
+    }
+
+    if (wscast_session_find(s, c->channel)) {
+        *code = 409;
+        return "already subscribed to";
+    }
+
+    if (s->nsubscriptions >= s->conf->subscriptions) {
+        *code = 429;
+        return "too many subscriptions";
+    }
+
+    return NULL;
+}
+
+
+void
+wscast_session_joined(wscast_session_t *s, wscast_subscription_t *sub)
+{
+    wscast_position_t     position;
+    const wscast_rule_t  *rule;
+
+    if (!sub->pending) {
+        return;
+    }
+
+    if (!sub->fixed) {
+        wscast_entry_live(s);
+        return;
+    }
+
+    sub->pending = 0;
+    s->pending--;
+    s->resuming = 1;
+
+    rule = wscast_session_rule(s, sub->channel->node.key);
+
+    if (rule && rule->history
+        && s->engine->position(s->engine->ctx, sub->channel->node.key,
+                               &position) == WSCAST_OK)
+    {
+        sub->epoch = position.epoch;
+        sub->offset = position.offset;
+    }
+
+    if (rule && rule->presence) {
+        wscast_session_member(sub);
+    }
+
+    wscast_session_welcome(s);
+    wscast_session_unblocked(s);
+}
+
+
+wscast_status_t
+wscast_session_unsubscribe(wscast_session_t *s, wscast_command_t *c)
+{
+    wscast_event_t          e;
+    wscast_subscription_t  *sub;
+
+    sub = wscast_session_find(s, c->channel);
+
+    if (sub == NULL) {
+        return wscast_session_error(s, c->id, 404, "not subscribed to",
+                                    c->channel);
+    }
+
+    wscast_session_quit(sub, 0);
+
+    memset(&e, 0, sizeof(wscast_event_t));
+    e.type = WSCAST_EVENT_UNSUBSCRIBED;
+    e.id = c->id;
+    e.channel = c->channel;
+
+    return wscast_session_tell(s, &e);
+}
+
+
+static void
+wscast_session_quit(wscast_subscription_t *sub, unsigned lost)
+{
+    wscast_str_t       channel;
+    wscast_session_t  *s;
+
+    s = sub->subscriber;
+    channel = sub->channel->node.key;
+
+    if (sub->member) {
+        s->engine->leave(s->engine->ctx, wscast_session_rule(s, channel),
+                         channel, wscast_str(s->client, WSCAST_CLIENT_ID),
+                         lost);
+    }
+
+    wscast_fanout_unsubscribe(s->engine->fanout, sub);
+    s->nsubscriptions--;
+}
+
+
+void
+wscast_session_leave(wscast_session_t *s, unsigned lost)
+{
+    wscast_list_t  *l, *tmp;
+
+    wscast_list_each(l, tmp, &s->subscriptions) {
+        wscast_session_quit(wscast_container(l, wscast_subscription_t, link),
+                            lost);
+    }
+}
+
+
+wscast_status_t
+wscast_session_review(wscast_session_t *s)
+{
+    wscast_str_t            channel;
+    wscast_list_t          *l, *tmp;
+    wscast_event_t          e;
+    wscast_status_t         rc;
+    wscast_subscription_t  *sub;
+
+    wscast_list_each(l, tmp, &s->subscriptions) {
+        sub = wscast_container(l, wscast_subscription_t, link);
+        channel = sub->channel->node.key;
+
+        sub->sees = wscast_session_may(s, WSCAST_MAY_PRESENCE, channel);
+
+        if (sub->fixed
+            || wscast_session_may(s, WSCAST_MAY_SUBSCRIBE, channel))
+        {
+            continue;
+        }
+
+        memset(&e, 0, sizeof(wscast_event_t));
+        e.type = WSCAST_EVENT_UNSUBSCRIBED;
+        e.channel = channel;
+
+        rc = wscast_session_tell(s, &e);
+        wscast_session_quit(sub, 0);
+
+        if (rc != WSCAST_OK) {
+            return rc;
+        }
+    }
+
+    return WSCAST_OK;
+}
+
+
+wscast_subscription_t *
+wscast_session_find(wscast_session_t *s, wscast_str_t channel)
+{
+    wscast_list_t          *l, *tmp;
+    wscast_subscription_t  *sub;
+
+    wscast_list_each(l, tmp, &s->subscriptions) {
+        sub = wscast_container(l, wscast_subscription_t, link);
+
+        if (wscast_str_eq(sub->channel->node.key, channel)) {
+            return sub;
+        }
+    }
+
+    return NULL;
+}

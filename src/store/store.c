@@ -1,0 +1,447 @@
+#include "store_inner.h"
+
+
+/* Moves this host's mark in one with an append. */
+
+typedef struct {
+    wscast_stamp_t             stamp;
+    ngx_wscast_store_t        *store;
+    wscast_str_t               channel;
+    const wscast_position_t   *position;
+} ngx_wscast_store_mark_t;
+
+
+static void ngx_wscast_store_open(ngx_wscast_store_t *store);
+static void ngx_wscast_store_recover(void *ctx, uint64_t tail);
+static wscast_status_t ngx_wscast_store_apply(wscast_stamp_t *stamp,
+    u_char *body, size_t len, uint64_t commit);
+static void ngx_wscast_store_finish(wscast_stamp_t *stamp);
+
+
+ngx_wscast_store_t *
+ngx_wscast_store_create(ngx_cycle_t *cycle, ngx_wscast_bus_t *bus,
+    ngx_wscast_bus_conf_t *conf, const wscast_rule_t *rules, size_t nrules,
+    const ngx_wscast_store_handler_t *handler, void *ctx)
+{
+    ngx_wscast_store_t  *store;
+
+    store = ngx_calloc(sizeof(ngx_wscast_store_t), cycle->log);
+    if (store == NULL) {
+        return NULL;
+    }
+
+    store->bus = bus;
+    store->conf = conf;
+    store->rules = rules;
+    store->nrules = nrules;
+    store->handler = handler;
+    store->ctx = ctx;
+    store->log = cycle->log;
+
+    ngx_wscast_store_open(store);
+
+    if (conf->redis
+        && (ngx_wscast_remote_open(store) != NGX_OK
+            || ngx_wscast_catchup_open(store) != NGX_OK))
+    {
+        ngx_wscast_store_destroy(store);
+        return NULL;
+    }
+
+    return store;
+}
+
+
+/* The first worker of a new zone formats it. */
+
+static void
+ngx_wscast_store_open(ngx_wscast_store_t *store)
+{
+    void    *memory;
+    size_t   size;
+
+    memory = ngx_wscast_bus_memory(store->bus, &size);
+
+    if (memory == NULL || size < WSCAST_HEAP_MIN) {
+        ngx_log_error(NGX_LOG_ERR, store->log, 0,
+                      "wscast: the zone of hub \"%V\" has no room for history "
+                      "and presence", &store->conf->name);
+        return;
+    }
+
+    ngx_wscast_store_lock(store);
+
+    if (wscast_heap_open(&store->heap, memory, size) != WSCAST_OK) {
+        wscast_heap_format(memory, size);
+
+        if (wscast_heap_open(&store->heap, memory, size) != WSCAST_OK) {
+            ngx_wscast_store_unlock(store);
+            return;
+        }
+    }
+
+    ngx_wscast_store_unlock(store);
+
+    wscast_history_init(&store->history, &store->heap,
+                        ngx_wscast_bus_seed(store->bus));
+    wscast_presence_init(&store->presence, &store->heap,
+                         ngx_wscast_bus_seed(store->bus));
+
+    store->ready = 1;
+    ngx_wscast_bus_guard(store->bus, ngx_wscast_store_recover, store);
+}
+
+
+static void
+ngx_wscast_store_recover(void *ctx, uint64_t tail)
+{
+    ngx_wscast_store_t  *store;
+
+    store = ctx;
+    wscast_heap_recover(&store->heap, tail);
+}
+
+
+void
+ngx_wscast_store_destroy(ngx_wscast_store_t *store)
+{
+    if (store->catchup) {
+        ngx_wscast_catchup_close(store);
+    }
+
+    if (store->remote) {
+        ngx_wscast_remote_close(store);
+    }
+
+    ngx_wscast_bus_guard(store->bus, NULL, NULL);
+    ngx_free(store);
+}
+
+
+wscast_status_t
+ngx_wscast_store_publish(ngx_wscast_store_t *store, const wscast_rule_t *rule,
+    const wscast_pub_fields_t *f, wscast_str_t envelope,
+    wscast_receipt_t *receipt)
+{
+    if (store->remote) {
+        return ngx_wscast_remote_publish(store, rule, f, envelope, receipt);
+    }
+
+    if (!store->ready) {
+        return WSCAST_CLOSE_AWAY;
+    }
+
+    return ngx_wscast_shared_publish(store, rule, f, envelope, receipt);
+}
+
+
+wscast_status_t
+ngx_wscast_store_position(ngx_wscast_store_t *store, wscast_str_t channel,
+    wscast_position_t *position)
+{
+    uint64_t         fresh;
+    wscast_status_t  rc;
+
+    if (!store->ready) {
+        return WSCAST_MORE;
+    }
+
+    /* with Redis it is Redis that gives epochs */
+
+    fresh = store->remote ? 0 : ngx_wscast_store_epoch();
+
+    ngx_wscast_store_lock(store);
+
+    rc = wscast_history_position(&store->history, channel, fresh,
+                                 ngx_wscast_store_now(), position);
+    if (rc == WSCAST_ERROR) {
+        ngx_wscast_store_damaged(store);
+    }
+
+    ngx_wscast_store_unlock(store);
+
+    return rc == WSCAST_OK ? WSCAST_OK : WSCAST_MORE;
+}
+
+
+void
+ngx_wscast_store_query(ngx_wscast_store_t *store, wscast_query_t *q)
+{
+    if (store->remote) {
+        ngx_wscast_remote_query(store, q);
+
+    } else if (store->ready) {
+        ngx_wscast_shared_query(store, q);
+
+    } else {
+        q->done(q, WSCAST_CLOSE_AWAY);
+    }
+}
+
+
+void
+ngx_wscast_store_cancel(ngx_wscast_store_t *store, wscast_query_t *q)
+{
+    if (store->remote) {
+        ngx_wscast_remote_cancel(store, q);
+    }
+}
+
+
+void
+ngx_wscast_store_leave(ngx_wscast_store_t *store, const wscast_rule_t *rule,
+    wscast_str_t channel, wscast_str_t client, ngx_uint_t lost)
+{
+    if (store->remote) {
+        ngx_wscast_remote_leave(store, rule, channel, client, lost);
+
+    } else if (store->ready) {
+        ngx_wscast_shared_leave(store, rule, channel, client, lost);
+    }
+}
+
+
+void
+ngx_wscast_store_tick(ngx_wscast_store_t *store)
+{
+    if (store->ready) {
+        ngx_wscast_store_own(store);
+        ngx_wscast_store_lock(store);
+
+        if (wscast_history_sweep(&store->history, ngx_wscast_store_now(), 256)
+            == WSCAST_ERROR)
+        {
+            ngx_wscast_store_damaged(store);
+        }
+
+        ngx_wscast_store_unlock(store);
+    }
+
+    if (store->remote) {
+        ngx_wscast_remote_tick(store);
+
+    } else if (store->ready) {
+        ngx_wscast_shared_tick(store);
+    }
+}
+
+
+void
+ngx_wscast_store_reachable(ngx_wscast_store_t *store)
+{
+    if (store->remote) {
+        ngx_wscast_remote_reachable(store);
+    }
+}
+
+
+ngx_int_t
+ngx_wscast_store_arrived(ngx_wscast_store_t *store, wscast_str_t channel,
+    wscast_str_t bytes)
+{
+    return ngx_wscast_catchup_arrived(store, channel, bytes);
+}
+
+
+ngx_int_t
+ngx_wscast_store_confirmed(ngx_wscast_store_t *store, wscast_str_t channel,
+    ngx_uint_t missed)
+{
+    return ngx_wscast_catchup_confirmed(store, channel, missed);
+}
+
+
+void
+ngx_wscast_store_unsubscribed(ngx_wscast_store_t *store)
+{
+    if (store->catchup) {
+        ngx_wscast_catchup_unsubscribed(store);
+    }
+}
+
+
+/* This host's marks */
+
+
+wscast_status_t
+ngx_wscast_store_append(ngx_wscast_store_t *store, wscast_str_t channel,
+    wscast_str_t bytes, const wscast_position_t *position)
+{
+    ngx_wscast_store_mark_t  mark;
+
+    if (!store->ready) {
+        return ngx_wscast_bus_append(store->bus, channel, bytes, NULL, NULL);
+    }
+
+    mark.stamp.apply = ngx_wscast_store_apply;
+    mark.stamp.finish = ngx_wscast_store_finish;
+    mark.store = store;
+    mark.channel = channel;
+    mark.position = position;
+
+    return ngx_wscast_bus_append(store->bus, channel, bytes, &mark.stamp,
+                                 NULL);
+}
+
+
+static wscast_status_t
+ngx_wscast_store_apply(wscast_stamp_t *stamp, u_char *body, size_t len,
+    uint64_t commit)
+{
+    wscast_status_t           rc;
+    ngx_wscast_store_t       *store;
+    ngx_wscast_store_mark_t  *mark;
+
+    mark = wscast_container(stamp, ngx_wscast_store_mark_t, stamp);
+    store = mark->store;
+
+    wscast_heap_begin(&store->heap);
+
+    rc = wscast_history_mark(&store->history, mark->channel, mark->position,
+                             ngx_wscast_store_now());
+
+    if (rc == WSCAST_OK && !wscast_heap_failed(&store->heap)) {
+        wscast_heap_hang(&store->heap, commit);
+        return WSCAST_OK;
+    }
+
+    wscast_heap_abort(&store->heap);
+
+    if (rc == WSCAST_ERROR) {
+        ngx_wscast_store_damaged(store);
+    }
+
+    /* without a mark it is delivered all the same */
+
+    mark->store = NULL;
+
+    return WSCAST_OK;
+}
+
+
+static void
+ngx_wscast_store_finish(wscast_stamp_t *stamp)
+{
+    ngx_wscast_store_mark_t  *mark;
+
+    mark = wscast_container(stamp, ngx_wscast_store_mark_t, stamp);
+
+    if (mark->store) {
+        wscast_heap_commit(&mark->store->heap);
+    }
+}
+
+
+ngx_int_t
+ngx_wscast_store_mark(ngx_wscast_store_t *store, wscast_str_t channel,
+    const wscast_position_t *position)
+{
+    wscast_status_t  rc;
+
+    if (!store->ready) {
+        return NGX_ERROR;
+    }
+
+    ngx_wscast_store_lock(store);
+    wscast_heap_begin(&store->heap);
+
+    rc = wscast_history_mark(&store->history, channel, position,
+                             ngx_wscast_store_now());
+
+    if (rc == WSCAST_OK && !wscast_heap_failed(&store->heap)) {
+        wscast_heap_commit(&store->heap);
+
+    } else {
+        wscast_heap_abort(&store->heap);
+    }
+
+    if (rc == WSCAST_ERROR) {
+        ngx_wscast_store_damaged(store);
+    }
+
+    ngx_wscast_store_unlock(store);
+
+    return rc == WSCAST_OK ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * This worker owns members, or a lease: whoever finds it dead looks after them.
+ * Its slot, and so its name, may be had late.
+ */
+
+void
+ngx_wscast_store_own(ngx_wscast_store_t *store)
+{
+    uint64_t         nonce;
+    wscast_status_t  rc;
+
+    nonce = ngx_wscast_bus_nonce(store->bus);
+
+    if (!store->ready || nonce == 0 || nonce == store->owned) {
+        return;
+    }
+
+    ngx_wscast_store_lock(store);
+    wscast_heap_begin(&store->heap);
+
+    rc = wscast_presence_own(&store->presence, nonce);
+
+    if (rc == WSCAST_OK && !wscast_heap_failed(&store->heap)) {
+        wscast_heap_commit(&store->heap);
+        store->owned = nonce;
+
+    } else {
+        wscast_heap_abort(&store->heap);
+    }
+
+    if (rc == WSCAST_ERROR) {
+        ngx_wscast_store_damaged(store);
+    }
+
+    ngx_wscast_store_unlock(store);
+}
+
+
+/* Under the lock. */
+
+void
+ngx_wscast_store_damaged(ngx_wscast_store_t *store)
+{
+    wscast_heap_reset(&store->heap);
+    store->owned = 0;
+
+    if (!store->complained) {
+        store->complained = 1;
+
+        ngx_log_error(NGX_LOG_CRIT, store->log, 0,
+                      "wscast: history and presence in the zone of hub \"%V\" "
+                      "were damaged: all of them are forgotten",
+                      &store->conf->name);
+    }
+}
+
+
+uint64_t
+ngx_wscast_store_epoch(void)
+{
+    uint64_t  epoch;
+
+    do {
+        epoch = ((uint64_t) ngx_random() << 40)
+                ^ ((uint64_t) ngx_random() << 20) ^ (uint64_t) ngx_random();
+    } while (epoch == 0);
+
+    return epoch;
+}
+
+
+uint64_t
+ngx_wscast_store_now(void)
+{
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+
+    return (uint64_t) tp->sec * 1000 + tp->msec;
+}
