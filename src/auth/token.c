@@ -331,6 +331,11 @@ wscast_token_claims(wscast_str_t json, wscast_claims_t **claims,
         return WSCAST_ERROR;
     }
 
+    if (m[CLAIM_INFO].value.len > WSCAST_INFO_MAX) {
+        *reason = "claim info of the token is longer than 4 KB";
+        return WSCAST_ERROR;
+    }
+
     c = wscast_zalloc(sizeof(wscast_claims_t) + sub.len
                       + m[CLAIM_INFO].value.len);
 

@@ -19,6 +19,7 @@
 
 #define WSCAST_TOKEN_MAX  (16 * 1024)   /* bytes; a longer one is not read */
 #define WSCAST_SUB_MAX    1024          /* bytes of a user's name */
+#define WSCAST_INFO_MAX   4096          /* bytes of what presence tells */
 
 
 /*

@@ -104,7 +104,6 @@ typedef struct {
 
 
 #define NGX_HTTP_WSCAST_USER_MAX  1024      /* bytes of a user's name */
-#define NGX_HTTP_WSCAST_INFO_MAX  4096      /* of what presence tells of it */
 
 #define NGX_HTTP_WSCAST_RELEASE  0
 #define NGX_HTTP_WSCAST_HOLD     1

@@ -102,43 +102,48 @@ ngx_http_wscast_same_host(ngx_http_request_t *r, ngx_str_t *origin)
 }
 
 
-const char *
+ngx_uint_t
 ngx_http_wscast_params(ngx_http_request_t *r,
-    ngx_http_wscast_loc_conf_t *wlcf, wscast_session_params_t *params)
+    ngx_http_wscast_loc_conf_t *wlcf, wscast_session_params_t *params,
+    const char **reason)
 {
-    ngx_str_t  value;
+    ngx_str_t   value;
+    ngx_uint_t  status;
 
-    if (wlcf->user) {
-        if (ngx_http_complex_value(r, wlcf->user, &value) != NGX_OK) {
-            return "no memory";
-        }
+    status = ngx_http_wscast_identity(r, wlcf, params, reason);
 
-        if (value.len > NGX_HTTP_WSCAST_USER_MAX
-            || !wscast_utf8_valid(wscast_str(value.data, value.len)))
-        {
-            return "user is too long or not UTF-8";
-        }
-
-        params->user = wscast_str(value.data, value.len);
+    if (status != NGX_OK) {
+        return status;
     }
+
+    *reason = "no memory";
 
     if (wlcf->welcome) {
         if (ngx_http_complex_value(r, wlcf->welcome, &value) != NGX_OK) {
-            return "no memory";
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
         params->welcome = wscast_str(value.data, value.len);
     }
 
-    if (ngx_http_wscast_channels(r, wlcf, params) != NGX_OK) {
-        return "no valid channel";
+    switch (ngx_http_wscast_channels(r, wlcf, params)) {
+
+    case NGX_OK:
+        break;
+
+    case NGX_DECLINED:
+        *reason = "no valid channel";
+        return NGX_HTTP_BAD_REQUEST;
+
+    default:
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     if (ngx_http_wscast_grants(r, wlcf, params) != NGX_OK) {
-        return "no memory";
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return NULL;
+    return NGX_OK;
 }
 
 

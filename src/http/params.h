@@ -19,12 +19,19 @@ ngx_int_t ngx_http_wscast_origin(ngx_http_request_t *r,
     ngx_http_wscast_loc_conf_t *wlcf);
 
 /*
- * Evaluates user, welcome, channels and grants into params, whose views point
- * into the request's pool.  With own_grants set, grants are the caller's to
- * free.  NULL, or why the values cannot be used.
+ * Evaluates identity, welcome, channels and grants into params, whose views
+ * point into the request's pool.  With own_grants set, grants are the caller's
+ * to free; token_grants always are.  NGX_OK, or the status to refuse with, and
+ * *reason: why the values cannot be used.
  */
-const char *ngx_http_wscast_params(ngx_http_request_t *r,
-    ngx_http_wscast_loc_conf_t *wlcf, wscast_session_params_t *params);
+ngx_uint_t ngx_http_wscast_params(ngx_http_request_t *r,
+    ngx_http_wscast_loc_conf_t *wlcf, wscast_session_params_t *params,
+    const char **reason);
+
+/* identity.c: the part of it that token, user and info make. */
+ngx_uint_t ngx_http_wscast_identity(ngx_http_request_t *r,
+    ngx_http_wscast_loc_conf_t *wlcf, wscast_session_params_t *params,
+    const char **reason);
 
 
 #endif /* NGX_HTTP_WSCAST_PARAMS_H */

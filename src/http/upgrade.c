@@ -35,6 +35,7 @@ ngx_int_t
 ngx_http_wscast_upgrade_handler(ngx_http_request_t *r)
 {
     ngx_int_t                    rc;
+    ngx_uint_t                   status;
     const char                  *reason;
     ngx_http_cleanup_t          *cln;
     ngx_http_wscast_upgrade_t   *u;
@@ -81,10 +82,10 @@ ngx_http_wscast_upgrade_handler(ngx_http_request_t *r)
                                       "hub is not ready");
     }
 
-    reason = ngx_http_wscast_params(r, wlcf, &u->params);
+    status = ngx_http_wscast_params(r, wlcf, &u->params, &reason);
 
-    if (reason) {
-        return ngx_http_wscast_refuse(r, u, NGX_HTTP_BAD_REQUEST, reason);
+    if (status != NGX_OK) {
+        return ngx_http_wscast_refuse(r, u, status, reason);
     }
 
     return ngx_http_wscast_switch(r, u);
@@ -190,6 +191,7 @@ ngx_http_wscast_refuse(ngx_http_request_t *r, ngx_http_wscast_upgrade_t *u,
     static ngx_str_t  upgrade = ngx_string("Upgrade");
     static ngx_str_t  version = ngx_string("13");
     static ngx_str_t  get = ngx_string("GET");
+    static ngx_str_t  bearer = ngx_string("Bearer error=\"invalid_token\"");
 
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "wscast: handshake refused with %ui: %s", status, reason);
@@ -220,6 +222,14 @@ ngx_http_wscast_refuse(ngx_http_request_t *r, ngx_http_wscast_upgrade_t *u,
     if (u->accept.say_version
         && ngx_http_wscast_header(r, "Sec-WebSocket-Version", &version)
            != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    /* RFC 6750, 3.1 */
+
+    if (status == NGX_HTTP_UNAUTHORIZED
+        && ngx_http_wscast_header(r, "WWW-Authenticate", &bearer) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -394,6 +404,7 @@ ngx_http_wscast_start_handler(ngx_event_t *ev)
     }
 
     u->params.own_grants = 0;               /* they are the session's now */
+    u->params.token_grants = NULL;
 
     if (!hold) {
         ngx_http_wscast_release(r);
@@ -500,4 +511,7 @@ ngx_http_wscast_cleanup(void *data)
         wscast_grants_free(u->params.grants);
         u->params.own_grants = 0;
     }
+
+    wscast_grants_free(u->params.token_grants);
+    u->params.token_grants = NULL;
 }

@@ -223,7 +223,8 @@ test_tampered(void)
     copy = malloc(len);
     memcpy(copy, token.data, len);
 
-    ok(refused(keys, wscast_str(copy, len)) == NULL, "as it was made it is good");
+    ok(refused(keys, wscast_str(copy, len)) == NULL,
+       "as it was made it is good");
 
     bad = 0;
 

@@ -38,7 +38,8 @@ test_user(void)
         "{\"sub\":\"a\",\"\\u0073ub\":\"b\"}", "[]", "", "{", "{}x"
     };
 
-    c = claims_of("{\"sub\":\"an\\u006e \\ud83d\\ude00\",\"iat\":1,\"aud\":[]}");
+    c = claims_of("{\"sub\":\"an\\u006e \\ud83d\\ude00\",\"iat\":1,"
+                  "\"aud\":[]}");
     ok(c && wscast_str_eq(c->sub, s("ann \xf0\x9f\x98\x80")),
        "sub is the user, decoded");
     wscast_claims_free(c);
@@ -65,7 +66,7 @@ static void
 test_info(void)
 {
     size_t            i;
-    char              body[256];
+    char              body[256], text[8192];
     wscast_claims_t  *c;
 
     static const char  *info[] = {
@@ -81,6 +82,14 @@ test_info(void)
            "info %s stays byte for byte", info[i]);
         wscast_claims_free(c);
     }
+
+    memset(text, 'i', sizeof(text));
+    memcpy(text, "{\"info\":\"", 9);
+    strcpy(text + 8 + 4095, "\"}");
+    ok(refused(keys, hs256(text)) == NULL, "an info of 4096 bytes is taken");
+    text[8 + 4095] = 'i';
+    strcpy(text + 8 + 4096, "\"}");
+    ok(refused(keys, hs256(text)) != NULL, "a longer one is refused");
 }
 
 
