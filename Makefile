@@ -65,6 +65,9 @@ NGX        = $(BUILD)/nginx
 SRCS       = $(sort $(foreach room,$(PURE) $(FACED),$(wildcard src/$(room)/*.c)))
 OBJS       = $(SRCS:src/%.c=$(OUT)/obj/%.o) $(OUT)/obj/modules.o
 
+CHAT       = docs/examples/chat
+REACT      = $(CHAT)/vendor/react.js
+
 dash       = $(foreach f,$(1),$(subst /,-,$(patsubst t/%,%,$(f))))
 
 FUZZERS    = $(sort $(wildcard t/*/*.fuzz.c))
@@ -203,10 +206,14 @@ layers:
 chosen     = $(call unit,$(filter-out %.fuzz.c,$(filter %.c,$(1)))) \
              $(call replay,$(filter %.fuzz.c,$(1))) $(filter %.t,$(1))
 WHICH      = $(or $(TESTS),$(UNITS) $(FUZZERS) $(PERL))
-NODE       = $(if $(filter t/browser/%,$(WHICH)),$(BUILD)/node)
+NPM_CI     = npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+NODE       = $(if $(filter t/browser/% t/client/package.t,$(WHICH)),\
+               $(BUILD)/node) \
+             $(if $(filter t/browser/% t/client/run.t,$(WHICH)),$(REACT))
 
 $(BUILD)/node: t/browser/package-lock.json
-	cd t/browser && npm ci --no-audit --no-fund --loglevel=error
+	@mkdir -p $(@D)
+	cd t/browser && $(NPM_CI)
 	@touch $@
 
 test-build: $(filter $(BUILD)/%,$(call chosen,$(WHICH))) $(MODULE) $(NODE)
@@ -238,14 +245,19 @@ asan:
 
 # -- use ---------------------------------------------------------------------
 
+# React comes from npm once; from then on the chat serves it itself.
+$(REACT): $(CHAT)/package-lock.json $(CHAT)/vendor.mjs
+	$(call say,NPM,$(@D))
+	$(Q)cd $(CHAT) && $(NPM_CI) && node vendor.mjs
+
 #: make deps        install from Debian what is missing
 deps:
 	@$(DEPS) build test
 
 #: make run         serve the chat on two hosts; REDIS=off: on one, embedded
 run:
-	@$(DEPS) build
-	@$(MAKE) --no-print-directory all
+	@$(DEPS) build run
+	@$(MAKE) --no-print-directory all $(REACT)
 	@MODULE=$(abspath $(MODULE)) REDIS=$(REDIS) docs/examples/chat/run
 
 MODULES    = $(shell $(NGINX) -V 2>&1 | tr ' ' '\n' \
@@ -259,6 +271,7 @@ install: all
 #: make clean       remove all that was made
 clean:
 	rm -rf $(BUILD) t/browser/node_modules
+	rm -rf $(CHAT)/node_modules $(CHAT)/vendor
 
 #: make help        this list
 help:
