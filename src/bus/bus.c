@@ -126,6 +126,13 @@ ngx_wscast_bus_remote(ngx_wscast_bus_t *bus)
 }
 
 
+ngx_uint_t
+ngx_wscast_bus_receiving(ngx_wscast_bus_t *bus)
+{
+    return bus->redis_open && bus->local.ring.sh->redis_up;
+}
+
+
 wscast_status_t
 ngx_wscast_bus_publish(ngx_wscast_bus_t *bus, wscast_str_t channel,
     wscast_str_t bytes, wscast_receipt_t *receipt)

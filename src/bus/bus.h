@@ -165,6 +165,12 @@ ngx_uint_t ngx_wscast_bus_ready(ngx_wscast_bus_t *bus);
 ngx_uint_t ngx_wscast_bus_remote(ngx_wscast_bus_t *bus);
 
 /*
+ * 1 if what is published in Redis now reaches this host: its subscription
+ * stands.  0: publishing must be refused.
+ */
+ngx_uint_t ngx_wscast_bus_receiving(ngx_wscast_bus_t *bus);
+
+/*
  * Publishes an envelope.
  *
  * WSCAST_OK      taken; receipt->receivers is set, if there is a receipt
