@@ -46,6 +46,7 @@ wscast_heap_open(wscast_heap_t *h, wscast_heap_sh_t *sh, size_t size)
     }
 
     h->sh = sh;
+    h->size = size;
     h->table = (uint64_t *) (void *) (sh + 1);
     h->ntable = wscast_heap_table_words(size);
     h->blocks = (unsigned char *) sh + wscast_heap_blocks_at(size);
@@ -112,6 +113,9 @@ wscast_heap_reset(wscast_heap_t *h)
 
     wscast_heap_put(&h->sh->resetting, 1);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
+
+    wscast_heap_put(&h->sh->magic, WSCAST_HEAP_MAGIC);
+    wscast_heap_put(&h->sh->size, h->size);
 
     wscast_heap_clear(h->sh, h->ntable);
     wscast_heap_put(&h->sh->generation, h->sh->generation + 1);
@@ -237,9 +241,9 @@ wscast_heap_recover(wscast_heap_t *h, uint64_t tail)
 static void
 wscast_heap_undo(wscast_heap_t *h)
 {
-    uint32_t        *word;
-    uint64_t         i, limit;
-    wscast_undo_t   *u;
+    uint32_t       *word;
+    uint64_t        i, limit;
+    wscast_undo_t  *u;
 
     limit = (h->blocks + (size_t) h->nblocks * WSCAST_BLOCK
              - (unsigned char *) h->sh) / 4;
@@ -247,7 +251,7 @@ wscast_heap_undo(wscast_heap_t *h)
     for (i = h->sh->count; i > 0 && i <= WSCAST_JOURNAL; i--) {
         u = &h->sh->undo[i - 1];
 
-        if (u->at >= limit) {
+        if (u->at < offsetof(wscast_heap_sh_t, free) / 4 || u->at >= limit) {
             continue;
         }
 

@@ -54,6 +54,7 @@ typedef struct {
     uint64_t            *table;         /* in sh: words for hash tables */
     uint32_t             nblocks;       /* private: as sh had them at first */
     uint32_t             ntable;
+    size_t               size;          /* private: of the memory */
     unsigned             open;          /* a transaction is under way */
     unsigned             failed;        /* and cannot be committed */
 } wscast_heap_t;
