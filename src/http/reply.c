@@ -45,8 +45,12 @@ ngx_http_wscast_reply(ngx_http_request_t *r, ngx_uint_t status,
 
     rc = ngx_http_send_header(r);
 
-    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+    if (rc == NGX_ERROR || rc > NGX_OK) {
         return rc;
+    }
+
+    if (r->header_only) {
+        return NGX_OK;
     }
 
     b = ngx_create_temp_buf(r->pool, len ? len : 1);
@@ -65,38 +69,50 @@ ngx_http_wscast_reply(ngx_http_request_t *r, ngx_uint_t status,
     out.buf = b;
     out.next = NULL;
 
-    return ngx_http_output_filter(r, &out);
+    /* what does not leave at once is nginx's: r->buffered tells it */
+
+    rc = ngx_http_output_filter(r, &out);
+
+    return rc == NGX_AGAIN ? NGX_OK : rc;
 }
 
 
 ngx_int_t
-ngx_http_wscast_reply_error(ngx_http_request_t *r, ngx_uint_t status,
-    const char *reason)
+ngx_http_wscast_reply_json(ngx_http_request_t *r, ngx_uint_t status,
+    wscast_builder_t *b)
 {
-    ngx_int_t         rc;
-    wscast_str_t      text;
-    wscast_builder_t  b;
+    ngx_int_t     rc;
+    wscast_str_t  text;
 
-    wscast_builder_init(&b, 128);
+    wscast_builder_lit(b, "\n");
 
-    wscast_builder_lit(&b, "{\"error\":{\"code\":");
-    wscast_builder_uint(&b, status);
-    wscast_builder_lit(&b, ",\"reason\":");
-    wscast_json_quote(&b, wscast_str(reason, ngx_strlen(reason)));
-    wscast_builder_lit(&b, "}}\n");
+    text = wscast_builder_payload(b);
 
-    text = wscast_builder_payload(&b);
+    rc = text.len ? ngx_http_wscast_reply(r, status, "application/json",
+                                          text.data, text.len)
+                  : NGX_HTTP_INTERNAL_SERVER_ERROR;
 
-    if (text.len == 0) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    rc = ngx_http_wscast_reply(r, status, "application/json", text.data,
-                               text.len);
-
-    wscast_builder_drop(&b);
+    wscast_builder_drop(b);
 
     return rc;
+}
+
+
+void
+ngx_http_wscast_error(wscast_builder_t *b, ngx_uint_t status,
+    const char *reason, wscast_str_t about)
+{
+    wscast_builder_lit(b, "{\"code\":");
+    wscast_builder_uint(b, status);
+    wscast_builder_lit(b, ",\"reason\":\"");
+    wscast_builder_put(b, reason, ngx_strlen(reason));
+
+    if (about.len) {
+        wscast_builder_lit(b, " ");
+        wscast_json_escape(b, about);
+    }
+
+    wscast_builder_lit(b, "\"}");
 }
 
 
