@@ -260,6 +260,12 @@ wscast_history_chain(wscast_history_t *h, wscast_aged_e kind, uint32_t cell)
     wscast_aged_t  *a;
 
     a = wscast_history_at(h, kind, cell);
+
+    if (a == NULL) {
+        wscast_history_fail(h);
+        return;
+    }
+
     bucket = wscast_history_bucket(h, kind, a->hash);
 
     wscast_heap_set32(h->heap, &a->chained, *bucket);
@@ -372,7 +378,7 @@ wscast_history_link(wscast_history_t *h, uint32_t cell)
     wscast_entry_t  *e;
 
     m = wscast_history_at(h, WSCAST_AGED_MESSAGE, cell);
-    e = wscast_history_at(h, WSCAST_AGED_ENTRY, m->entry);
+    e = m ? wscast_history_at(h, WSCAST_AGED_ENTRY, m->entry) : NULL;
     last = e ? wscast_history_at(h, WSCAST_AGED_MESSAGE, e->last) : NULL;
 
     if (e == NULL || (last == NULL) != (e->count == 0)) {
