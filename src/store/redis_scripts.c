@@ -1,0 +1,219 @@
+#include "redis_scripts.h"
+
+
+/*
+ * What is decided in Redis is decided here, atomically, one channel at a time.
+ * All keys of a script lie in one slot.  Numbers are doubles: epochs are text.
+ */
+
+
+/*
+ * KEYS: stream, meta, and the key's if there is one.  ARGV: name in Pub/Sub,
+ * envelope or plain data, messages kept at most, their ttl in ms, an epoch for
+ * a channel that has none.  Answers epoch, offset, 1 if the key was known,
+ * receivers.  An entry of the stream has the id OFFSET-0 and one field: the
+ * time of Redis, ms, with the envelope.
+ */
+
+const wscast_str_t  ngx_wscast_script_publish = wscast_string(
+    "local stream, meta, key = KEYS[1], KEYS[2], KEYS[3]\n"
+    "local name, body, count, ttl, fresh = unpack(ARGV)\n"
+    "local t = redis.call('TIME')\n"
+    "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
+    "\n"
+    "local function decimal(n)\n"
+    "    return string.format('%.0f', n)\n"
+    "end\n"
+    "\n"
+    "if key then\n"
+    "    local first = redis.call('GET', key)\n"
+    "    if first then\n"
+    "        local e, o = first:match('^(%x*) (%d+)$')\n"
+    "        return { e or '', tonumber(o) or 0, 1, 0 }\n"
+    "    end\n"
+    "end\n"
+    "\n"
+    "count, ttl = tonumber(count), tonumber(ttl)\n"
+    "\n"
+    "if count == 0 then\n"
+    "    if key then\n"
+    "        redis.call('SET', key, ' 0', 'PX', 300000)\n"
+    "    end\n"
+    "    return { '', 0, 0, redis.call('PUBLISH', name, body) }\n"
+    "end\n"
+    "\n"
+    "if body:byte(1) ~= 0 then\n"
+    "    local rest = body\n"
+    "    for _, p in ipairs({ '\\240[\\144-\\191][\\128-\\191][\\128-\\191]',\n"
+    "        '[\\241-\\243][\\128-\\191][\\128-\\191][\\128-\\191]',\n"
+    "        '\\244[\\128-\\143][\\128-\\191][\\128-\\191]',\n"
+    "        '\\224[\\160-\\191][\\128-\\191]',\n"
+    "        '\\237[\\128-\\159][\\128-\\191]',\n"
+    "        '[\\225-\\236\\238\\239][\\128-\\191][\\128-\\191]',\n"
+    "        '[\\194-\\223][\\128-\\191]' }) do\n"
+    "        rest = rest:gsub(p, 'x')\n"
+    "    end\n"
+    "    body = struct.pack('>BBBBI8I8I8I8', 0, 1, 0,\n"
+    "        rest:find('[\\128-\\255]') and 1 or 0, now, 0, 0, 0) .. body\n"
+    "elseif #body < 36 then\n"
+    "    return redis.error_reply('ERR not an envelope')\n"
+    "end\n"
+    "\n"
+    "local epoch = redis.call('HGET', meta, 'e')\n"
+    "\n"
+    "if not epoch then\n"
+    "    epoch = fresh\n"
+    "    redis.call('DEL', stream)\n"
+    "    redis.call('HSET', meta, 'e', epoch, 'o', 0)\n"
+    "end\n"
+    "\n"
+    "local offset = redis.call('HINCRBY', meta, 'o', 1)\n"
+    "\n"
+    "local function envelope()\n"
+    "    return body:sub(1, 3) .. string.char(bit.bor(body:byte(4), 4))\n"
+    "        .. body:sub(5, 12) .. epoch:gsub('%x%x', function (x)\n"
+    "            return string.char(tonumber(x, 16)) end)\n"
+    "        .. struct.pack('>I8', offset) .. body:sub(29)\n"
+    "end\n"
+    "\n"
+    "local function add(m)\n"
+    "    return redis.pcall('XADD', stream, 'MAXLEN', '=', count,\n"
+    "        decimal(offset) .. '-0', decimal(now), m)\n"
+    "end\n"
+    "\n"
+    "local m = envelope()\n"
+    "local id = add(m)\n"
+    "\n"
+    "if type(id) == 'table' and id.err then\n"
+    "    epoch, offset = fresh, 1\n"
+    "    redis.call('DEL', stream)\n"
+    "    redis.call('HSET', meta, 'e', epoch, 'o', offset)\n"
+    "    m = envelope()\n"
+    "    add(m)\n"
+    "end\n"
+    "\n"
+    "local kept\n"
+    "local head = redis.call('XRANGE', stream, '-', '+', 'COUNT', 3)\n"
+    "for _, x in ipairs(head) do\n"
+    "    if tonumber(x[2][1]) >= now - ttl then break end\n"
+    "    kept = tonumber(x[1]:match('^%d+')) + 1\n"
+    "end\n"
+    "if kept then\n"
+    "    redis.call('XTRIM', stream, 'MINID', '=', decimal(kept))\n"
+    "end\n"
+    "\n"
+    "redis.call('PEXPIRE', stream, ttl)\n"
+    "redis.call('PEXPIRE', meta, ttl + 604800000)\n"
+    "\n"
+    "if key then\n"
+    "    redis.call('SET', key, epoch .. ' ' .. decimal(offset),\n"
+    "        'PX', 300000)\n"
+    "end\n"
+    "\n"
+    "return { epoch, offset, 0, redis.call('PUBLISH', name, m) }\n");
+
+
+/* KEYS: meta.  ARGV: a fresh epoch, ttl.  Answers epoch, offset. */
+
+const wscast_str_t  ngx_wscast_script_position = wscast_string(
+    "local meta, fresh, ttl = KEYS[1], ARGV[1], ARGV[2]\n"
+    "local e, o = unpack(redis.call('HMGET', meta, 'e', 'o'))\n"
+    "\n"
+    "if not e then\n"
+    "    e, o = fresh, 0\n"
+    "    redis.call('HSET', meta, 'e', e, 'o', o)\n"
+    "end\n"
+    "\n"
+    "redis.call('PEXPIRE', meta, ttl + 604800000)\n"
+    "\n"
+    "return { e, tonumber(o) or 0 }\n");
+
+
+/*
+ * KEYS: stream, meta.  ARGV: after, upto, newest, limit, bytes, ttl.  Answers
+ * epoch ("": unknown), offset, 1 if there is more, and the envelopes.
+ */
+
+const wscast_str_t  ngx_wscast_script_range = wscast_string(
+    "local stream, meta = KEYS[1], KEYS[2]\n"
+    "local after, upto, newest, limit, bytes, ttl = unpack(ARGV)\n"
+    "local t = redis.call('TIME')\n"
+    "local old = t[1] * 1000 + math.floor(t[2] / 1000) - ttl\n"
+    "\n"
+    "local function id(n)\n"
+    "    return string.format('%.0f', n)\n"
+    "end\n"
+    "\n"
+    "while true do\n"
+    "    local head = redis.call('XRANGE', stream, '-', '+', 'COUNT', 32)\n"
+    "    local kept\n"
+    "    for _, x in ipairs(head) do\n"
+    "        if tonumber(x[2][1]) >= old then break end\n"
+    "        kept = tonumber(x[1]:match('^%d+')) + 1\n"
+    "    end\n"
+    "    if not kept then break end\n"
+    "    redis.call('XTRIM', stream, 'MINID', '=', id(kept))\n"
+    "end\n"
+    "\n"
+    "local e, o = unpack(redis.call('HMGET', meta, 'e', 'o'))\n"
+    "local out, found, size, more = {}, 0, 0, 0\n"
+    "\n"
+    "if not e then\n"
+    "    return { '', 0, 0 }\n"
+    "end\n"
+    "\n"
+    "limit, bytes, newest = tonumber(limit), tonumber(bytes), newest == '1'\n"
+    "\n"
+    "local lo = id(after + 1)\n"
+    "local hi = upto == '0' and '+' or upto\n"
+    "local n\n"
+    "\n"
+    "repeat\n"
+    "    n = 0\n"
+    "    for _, x in ipairs(newest\n"
+    "        and redis.call('XREVRANGE', stream, hi, lo, 'COUNT', 32)\n"
+    "        or redis.call('XRANGE', stream, lo, hi, 'COUNT', 32)) do\n"
+    "        local m = x[2][2]\n"
+    "        if found == limit or (found > 0 and size + #m > bytes) then\n"
+    "            more = 1\n"
+    "            break\n"
+    "        end\n"
+    "        n, found, size = n + 1, found + 1, size + #m\n"
+    "        out[found] = m\n"
+    "        local offset = tonumber(x[1]:match('^%d+'))\n"
+    "        if newest then\n"
+    "            hi = id(offset - 1)\n"
+    "        else\n"
+    "            lo = id(offset + 1)\n"
+    "        end\n"
+    "    end\n"
+    "until n < 32 or more == 1\n"
+    "\n"
+    "local answer = { e, tonumber(o) or 0, more }\n"
+    "for i = 1, found do\n"
+    "    answer[3 + i] = out[newest and found + 1 - i or i]\n"
+    "end\n"
+    "\n"
+    "return answer\n");
+
+
+/* KEYS: stream. */
+
+const wscast_str_t  ngx_wscast_script_forget = wscast_string(
+    "return redis.call('DEL', KEYS[1])\n");
+
+
+#define X(name, lower)  &ngx_wscast_script_##lower,
+
+static const wscast_str_t *const  ngx_wscast_script_table[] = {
+    NGX_WSCAST_SCRIPT_TABLE(X)
+};
+
+#undef X
+
+
+wscast_str_t
+ngx_wscast_script(ngx_wscast_script_e script)
+{
+    return *ngx_wscast_script_table[script];
+}
