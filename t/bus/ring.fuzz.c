@@ -1,7 +1,7 @@
 /*
  * ring: the input is a script for three views of one ring.  Each pair of bytes
- * is a deed: append, read, listen, leave, die, reap, let time pass, lead; and,
- * if the first byte says so, damage of the log.
+ * is a deed: append (with a stamp or without), read, listen, leave, die, reap,
+ * let time pass, lead; and, if the first byte says so, damage of the log.
  *
  * Undamaged, a plain list says what each must read: all that was appended while
  * it listened, in order, or an error after which it begins at the tail.
@@ -39,6 +39,8 @@ static view_t             views[VIEWS];
 static unsigned           locked, appended;
 static uint64_t           clock_ms, pids;
 static int                damaged;
+static int                refuse, finished;     /* a stamp */
+static uint64_t           due;                  /* the tail it awaits */
 
 
 static void
@@ -120,6 +122,32 @@ go(view_t *v, int dies)
 }
 
 
+/* Ends the number that the body begins with, or says no. */
+
+static wscast_status_t
+apply(wscast_stamp_t *stamp, unsigned char *body, size_t len, uint64_t commit)
+{
+    (void) stamp;
+
+    must(locked && !finished && commit > sh->tail);
+    memset(body, (int) appended, len);
+    memcpy(body, &appended, sizeof(appended));
+    due = commit;
+
+    return refuse ? WSCAST_NOMEM : WSCAST_OK;
+}
+
+
+static void
+finish(wscast_stamp_t *stamp)
+{
+    (void) stamp;
+
+    must(locked && sh->tail == due);
+    finished = 1;
+}
+
+
 static size_t
 size_of(unsigned n)
 {
@@ -134,20 +162,40 @@ append(view_t *v, unsigned n)
     unsigned char     body[2048];
     wscast_record_t   rec;
     wscast_status_t   rc;
+    wscast_stamp_t    stamp;
     wscast_slotset_t  targets, wake;
+
+    stamp.apply = apply;
+    stamp.finish = finish;
+    refuse = (n & 0x80) != 0;
+    finished = 0;
 
     memset(&rec, 0, sizeof(rec));
     memset(body, (int) appended, sizeof(body));
-    memcpy(body, &appended, sizeof(appended));
+
+    if (n & 0x40) {
+        memset(body, 0xee, sizeof(appended));
+
+    } else {
+        memcpy(body, &appended, sizeof(appended));
+    }
 
     rec.kind = WSCAST_REC_PUBLICATION;
     rec.to = n & 0x20 ? n % VIEWS : WSCAST_NO_SLOT;
     rec.channel = name(n);
     rec.body = wscast_str(body, size_of(appended));
 
-    rc = wscast_ring_append(&v->r, &rec, &targets, &wake);
-    must(rc == WSCAST_OK || rc == WSCAST_AGAIN);
+    rc = wscast_ring_append_stamped(&v->r, &rec, n & 0x40 ? &stamp : NULL,
+                                    &targets, &wake);
+    must(rc == WSCAST_OK || rc == WSCAST_AGAIN
+         || (rc == WSCAST_NOMEM && (n & 0xc0) == 0xc0));
     must(!wscast_slotset_has(&wake, v->r.slot));
+    must(finished == (rc == WSCAST_OK && (n & 0x40) != 0));
+
+    if (rc == WSCAST_NOMEM) {
+        must(wscast_slotset_empty(&targets));
+        return;
+    }
 
     if (rc == WSCAST_AGAIN) {
         must(wscast_slotset_empty(&targets));
