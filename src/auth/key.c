@@ -133,6 +133,7 @@ wscast_keys_read(wscast_keys_t *keys, const wscast_alg_t *alg,
     wscast_str_t bytes, const char **reason)
 {
     int            pem;
+    wscast_str_t   json;
     wscast_key_t  *key;
 
     while (bytes.len && (bytes.data[bytes.len - 1] == '\n'
@@ -148,11 +149,18 @@ wscast_keys_read(wscast_keys_t *keys, const wscast_alg_t *alg,
 
     /* half a JWKS must not be taken for a secret that begins with a "{" */
 
-    if (bytes.data[0] == '{'
-        && (wscast_json_valid(bytes) || wscast_key_has(bytes, "\"kty\"")
-            || wscast_key_has(bytes, "\"keys\"")))
+    json = bytes;
+
+    while (json.len && memchr(" \t\r\n", json.data[0], 4)) {
+        json.data++;
+        json.len--;
+    }
+
+    if (json.len && json.data[0] == '{'
+        && (wscast_json_valid(json) || wscast_key_has(json, "\"kty\"")
+            || wscast_key_has(json, "\"keys\"")))
     {
-        return wscast_jwks_add(keys, alg, bytes, reason);
+        return wscast_jwks_add(keys, alg, json, reason);
     }
 
     pem = wscast_key_has(bytes, "-----BEGIN ");
