@@ -5,6 +5,8 @@
 
 static wscast_status_t wscast_session_copy(wscast_session_t *s,
     const wscast_session_params_t *params);
+static wscast_status_t wscast_session_command(wscast_session_t *s,
+    unsigned opcode, unsigned char *data, size_t len);
 static void wscast_session_keep(unsigned char **p, wscast_str_t from,
     wscast_str_t *to);
 
@@ -14,8 +16,9 @@ wscast_session_open(wscast_session_t *s, const wscast_session_conf_t *conf,
     const wscast_engine_t *engine, const wscast_session_handler_t *handler,
     void *ctx, const wscast_session_params_t *params)
 {
-    unsigned        told;
-    wscast_event_t  e;
+    unsigned         told;
+    wscast_event_t   e;
+    wscast_status_t  rc;
 
     memset(s, 0, sizeof(wscast_session_t));
 
@@ -54,11 +57,19 @@ wscast_session_open(wscast_session_t *s, const wscast_session_conf_t *conf,
         return WSCAST_NOMEM;
     }
 
-    if (wscast_session_enter(s, params) != WSCAST_OK) {
+    s->speaking = 1;
+    rc = wscast_session_enter(s, params);
+    s->speaking = 0;
+
+    if (rc != WSCAST_OK) {
         return WSCAST_NOMEM;
     }
 
     wscast_session_welcome(s);
+
+    if (!wscast_session_blocked(s)) {
+        s->resuming = 0;
+    }
 
     return WSCAST_OK;
 }
@@ -128,6 +139,24 @@ wscast_session_welcome(wscast_session_t *s)
 
 wscast_status_t
 wscast_session_message(wscast_session_t *s, unsigned opcode,
+    unsigned char *data, size_t len)
+{
+    wscast_status_t  rc;
+
+    s->speaking = 1;
+    rc = wscast_session_command(s, opcode, data, len);
+    s->speaking = 0;
+
+    if (!wscast_session_blocked(s)) {
+        s->resuming = 0;
+    }
+
+    return rc;
+}
+
+
+static wscast_status_t
+wscast_session_command(wscast_session_t *s, unsigned opcode,
     unsigned char *data, size_t len)
 {
     wscast_event_t    e;
@@ -290,7 +319,8 @@ wscast_session_deliver(wscast_subscription_t *sub, wscast_publication_t *pub)
     /* what is still on its way inside this host, and was told already */
 
     if (sub->epoch && pub->f.epoch == sub->epoch
-        && pub->f.kind == WSCAST_PUB_MESSAGE
+        && (pub->f.kind == WSCAST_PUB_MESSAGE
+            || pub->f.kind == WSCAST_PUB_BROKEN)
         && pub->f.offset <= sub->offset)
     {
         return;
@@ -344,8 +374,8 @@ void
 wscast_session_end(wscast_session_t *s, unsigned lost)
 {
     wscast_entry_drop(s);
-    wscast_session_leave(s, lost);
     wscast_session_drop_asks(s);
+    wscast_session_leave(s, lost);
 
     s->pending = 0;
 }
@@ -391,7 +421,9 @@ wscast_session_close(wscast_session_t *s)
 void
 wscast_session_unblocked(wscast_session_t *s)
 {
-    if (s->resuming && !wscast_session_blocked(s)) {
+    /* who is being fed sees by itself whether it is blocked */
+
+    if (s->resuming && !s->speaking && !wscast_session_blocked(s)) {
         s->resuming = 0;
         s->handler->resume(s->ctx);
     }

@@ -163,6 +163,7 @@ struct wscast_session_s {
     unsigned                         own_grants:1;
     unsigned                         token:1;
     unsigned                         resuming:1;    /* it was blocked */
+    unsigned                         speaking:1;    /* is being fed */
 };
 
 

@@ -2,8 +2,8 @@
 #include "inner.h"
 
 
-static const char *wscast_session_refuse(wscast_session_t *s,
-    wscast_command_t *c, unsigned *code);
+static int wscast_session_refused(wscast_session_t *s, wscast_command_t *c,
+    wscast_status_t *rc);
 static void wscast_session_quit(wscast_subscription_t *sub, unsigned lost);
 
 
@@ -41,17 +41,11 @@ wscast_session_enter(wscast_session_t *s,
 wscast_status_t
 wscast_session_subscribe(wscast_session_t *s, wscast_command_t *c)
 {
-    unsigned                code;
-    const char             *reason;
     wscast_status_t         rc;
     wscast_subscription_t  *sub;
 
-    reason = wscast_session_refuse(s, c, &code);
-
-    if (reason) {
-        return wscast_session_error(s, c->id, code, reason,
-                                    code == 403 || code == 409
-                                    ? c->channel : wscast_empty);
+    if (wscast_session_refused(s, c, &rc)) {
+        return rc;
     }
 
     rc = wscast_fanout_subscribe(s->engine->fanout, c->channel, s,
@@ -69,33 +63,37 @@ wscast_session_subscribe(wscast_session_t *s, wscast_command_t *c)
 }
 
 
-/* NULL, or why not. */
+/* 1: the client has been told why not; *rc as wscast_session_error(). */
 
-static const char *
-wscast_session_refuse(wscast_session_t *s, wscast_command_t *c,
-    unsigned *code)
+static int
+wscast_session_refused(wscast_session_t *s, wscast_command_t *c,
+    wscast_status_t *rc)
 {
     if (!wscast_channel_valid(c->channel, s->conf->channel_length)) {
-        *code = 400;
-        return "no valid channel";
+        *rc = wscast_session_error(s, c->id, 400, "no valid channel",
+                                   wscast_empty);
+        return 1;
     }
 
     if (!wscast_session_may(s, WSCAST_MAY_SUBSCRIBE, c->channel)) {
-        *code = 403;
-        return "not allowed to subscribe to";
+        *rc = wscast_session_error(s, c->id, 403,
+                                   "not allowed to subscribe to", c->channel);
+        return 1;
     }
 
     if (wscast_session_find(s, c->channel)) {
-        *code = 409;
-        return "already subscribed to";
+        *rc = wscast_session_error(s, c->id, 409, "already subscribed to",
+                                   c->channel);
+        return 1;
     }
 
     if (s->nsubscriptions >= s->conf->subscriptions) {
-        *code = 429;
-        return "too many subscriptions";
+        *rc = wscast_session_error(s, c->id, 429, "too many subscriptions",
+                                   wscast_empty);
+        return 1;
     }
 
-    return NULL;
+    return 0;
 }
 
 
