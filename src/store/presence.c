@@ -65,9 +65,10 @@ wscast_status_t
 wscast_presence_bury(wscast_presence_t *p, uint64_t nonce, uint64_t now,
     unsigned n)
 {
-    wscast_cell_t       cell;
-    wscast_status_t     rc;
-    wscast_group_sh_t  *g;
+    wscast_cell_t        cell;
+    wscast_status_t      rc;
+    wscast_group_sh_t   *g;
+    wscast_member_sh_t  *m;
 
     rc = wscast_presence_find_group(p, WSCAST_ROOT_OWNERS, nonce, &cell);
 
@@ -79,9 +80,12 @@ wscast_presence_bury(wscast_presence_t *p, uint64_t nonce, uint64_t now,
     n = n < WSCAST_BURY_MAX ? n : WSCAST_BURY_MAX;
 
     while (g->members.first && n--) {
-        rc = wscast_presence_lost(p, g->members.first, now);
+        m = wscast_presence_member(p, g->members.first);
 
-        if (rc != WSCAST_OK || wscast_heap_failed(p->heap)) {
+        if (m == NULL || m->owner != cell
+            || wscast_presence_lost(p, g->members.first, now) != WSCAST_OK
+            || wscast_heap_failed(p->heap))
+        {
             return WSCAST_ERROR;
         }
     }

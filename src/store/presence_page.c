@@ -23,8 +23,8 @@ static wscast_status_t wscast_presence_walk(const wscast_presence_t *p,
 static wscast_status_t wscast_presence_copy(const wscast_presence_t *p,
     const wscast_member_sh_t *m, wscast_page_t *page);
 static wscast_status_t wscast_presence_copy_all(const wscast_presence_t *p,
-    wscast_cell_t cell, uint32_t limit, size_t bytes, wscast_page_t *page,
-    uint64_t *next);
+    wscast_cell_t cell, uint64_t last, uint32_t limit, size_t bytes,
+    wscast_page_t *page, uint64_t *next);
 
 
 /*
@@ -167,7 +167,7 @@ wscast_presence_page(wscast_presence_t *p, wscast_str_t channel,
     rc = wscast_presence_after(p, c, cursor, &cell);
 
     if (rc == WSCAST_OK) {
-        rc = wscast_presence_copy_all(p, cell,
+        rc = wscast_presence_copy_all(p, cell, cursor,
                                       limit < ch->count ? limit : ch->count,
                                       bytes, &page, next);
     }
@@ -268,16 +268,18 @@ wscast_presence_walk(const wscast_presence_t *p, const wscast_channel_sh_t *c,
 }
 
 
+/* From this cell on, which comes after the number last. */
+
 static wscast_status_t
 wscast_presence_copy_all(const wscast_presence_t *p, wscast_cell_t cell,
-    uint32_t limit, size_t bytes, wscast_page_t *page, uint64_t *next)
+    uint64_t last, uint32_t limit, size_t bytes, wscast_page_t *page,
+    uint64_t *next)
 {
-    uint64_t             last;
     wscast_status_t      rc;
     wscast_member_sh_t  *m;
 
-    for (last = 0; cell; last = m->number) {
-        if (limit == 0 || (last && page->len >= bytes)) {
+    for ( ; cell; last = m->number) {
+        if (limit == 0 || (page->len && page->len >= bytes)) {
             *next = last;
             return WSCAST_OK;
         }
