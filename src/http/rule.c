@@ -107,7 +107,7 @@ ngx_http_wscast_rule_set_history(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
     if (ttl == NGX_ERROR || ttl < 1000 || ttl > NGX_HTTP_WSCAST_TTL_MAX) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid \"history %V %V\": the second is a time "
-                           "from 1s to 1y, such as 10m", &value[1],
+                           "from 1s to 365d, such as 10m", &value[1],
                            &value[2]);
         return NGX_CONF_ERROR;
     }

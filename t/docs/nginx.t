@@ -3,7 +3,10 @@
 use lib 't/lib';
 use Wscast;
 use Wscast::Docs;
+use Wscast::Token;
 
+my $JWKS = JSON::PP::encode_json({ keys => [
+    Wscast::Token::jwk(Wscast::Token::private('rsa'), kid => '1')] });
 my $n = 0;
 
 for my $file (Wscast::Docs::files()) {
@@ -18,6 +21,8 @@ for my $file (Wscast::Docs::files()) {
         my $host = Wscast::Host->new($http, plain => 1, files => {
             'redis.password'      => "secret\n",
             'conf/redis.password' => "secret\n",
+            'conf/chat.key'       => "a secret of at least 32 bytes, it is\n",
+            'conf/issuer.jwks'    => $JWKS,
         });
 
         if ($main ne '') {

@@ -3,6 +3,7 @@
 
 use lib 't/lib';
 use Wscast;
+use Wscast::Token;
 
 my $HUB = "wscast_hub chat { zone 4m; }\n";
 
@@ -23,8 +24,10 @@ good_config('a hub of all directives', hub(<<'CONF'));
     redis_timeout     500ms 1s;
     redis_reconnect   50ms 2s;
     channel_length    100;
-    channel           room:*  { echo off; }
-    channel           *       { echo on; }
+    token_leeway      10s;
+    channel           room:*  { echo off; history 100 10m; presence on; }
+    channel           game:*  { presence on grace=0s; history 100000 365d; }
+    channel           *       { echo on; history off; presence off; }
 CONF
 good_config('Redis over a unix socket', hub('redis redis+unix:/tmp/x.sock;'));
 good_config('Redis off', hub('redis off;'));
@@ -38,7 +41,9 @@ good_config('a location of all directives', location(<<'CONF'));
     wscast_channel        "room:$arg_room" lobby;
     wscast_allow          subscribe publish "room:$arg_room" "lobby";
     wscast_allow          all "*";
+    wscast_token          "";
     wscast_user           $remote_user;
+    wscast_info           '{"name":"$remote_user"}';
     wscast_origin         https://a.example https://b.example:8443;
     wscast_welcome        '{"type":"welcome"}';
     wscast_heartbeat      '{"type":"hb"}' '{"type":"hb-ack"}';
@@ -186,6 +191,136 @@ bad_config('a channel name that no channel can have',
 bad_config('a directive twice',
     location('wscast chat; wscast_ping 1s; wscast_ping 2s;'),
     qr/"wscast_ping" directive is duplicate/);
+
+# -- history and presence ------------------------------------------------
+
+for my $bad (
+    ['history 100', '100', qr/100 10m/], ['history on', 'on', qr/off/],
+    ['history 0 1m', '0 1m', qr/1 to 100000/],
+    ['history 100001 1m', '100001 1m', qr/1 to 100000/],
+    ['history many 1m', 'many 1m', qr/1 to 100000/],
+    ['history -1 1m', '-1 1m', qr/1 to 100000/],
+    ['history 10 0', '10 0', qr/from 1s/],
+    ['history 10 999ms', '10 999ms', qr/from 1s/],
+    ['history 10 366d', '10 366d', qr/to 365d/],
+    ['history 10 1y', '10 1y', qr/to 365d/],
+    ['history 10 soon', '10 soon', qr/from 1s/],
+    ['presence maybe', 'maybe', qr/"on"/],
+    ['presence off grace=3s', 'off', qr/alone/],
+    ['presence on grace=61s', 'grace=61s', qr/60s/],
+    ['presence on grace=', 'grace=', qr/60s/],
+    ['presence on grace=long', 'grace=long', qr/60s/],
+    ['presence on 3s', '3s', qr/grace=TIME/],
+) {
+    my ($text, $value, $cure) = @$bad;
+    my ($name) = $text =~ /^(\w+)/;
+    bad_config($text, hub("channel * { $text; }"), qr/"?$name\b/,
+        qr/\Q$value\E"/, $cure);
+}
+
+bad_config('history twice',
+    hub('channel * { history 1 1m; history 2 2m; }'), qr/"history"/,
+    qr/duplicate/);
+bad_config('presence twice', hub('channel * { presence on; presence on; }'),
+    qr/"presence"/, qr/duplicate/);
+bad_config('history outside a channel', hub('history 1 1m;'),
+    qr/"history" directive is not allowed here/);
+
+# -- keys ----------------------------------------------------------------
+
+my $SECRET = 'a secret of at least thirty-two bytes';
+
+# A file for a key; nginx -t is asked with it in place.
+
+sub key_file {
+    my ($text) = @_;
+    return (files => { 'a.key' => $text });
+}
+
+sub bad_key {
+    my ($name, $alg, $text, @patterns) = @_;
+    my ($ok, $out) = nginx_test(hub("token_key $alg %%PREFIX%%/a.key;"),
+        key_file($text));
+    my ($line) = grep { /\[emerg\]/ } split /\n/, $out;
+    my $told = !grep { ($line // '') !~ $_ } qr/token_key/, qr/\b$alg\b/,
+        qr/a\.key/, @patterns;
+
+    ok(!$ok && $told, $name) or diag($ok ? 'nginx -t was content' : $out);
+    ok(index($out, substr($text, 0, 12)) < 0 || length $text < 12,
+        '... and tells nothing of the key');
+}
+
+my $rsa = Wscast::Token::private('rsa');
+my $weak = Wscast::Token::public(Wscast::Token::private('rsa1024'));
+my $ec = Wscast::Token::public(Wscast::Token::private('ec'));
+my $ed = Wscast::Token::public(Wscast::Token::private('ed'));
+my $jwk = JSON::PP::encode_json(Wscast::Token::jwk($rsa, alg => 'RS256'));
+
+for my $good (
+    ['a secret', 'HS256', "$SECRET\n"], ['a secret', 'HS512', 'x' x 64],
+    ['a public key', 'RS256', Wscast::Token::public($rsa)],
+    ['a certificate', 'PS256', Wscast::Token::certificate($rsa)],
+    ['a public key', 'ES256', $ec], ['a public key', 'EdDSA', $ed],
+    ['a public key', 'EdDSA',
+        Wscast::Token::public(Wscast::Token::private('ed448'))],
+    ['a JWK', 'RS256', $jwk], ['a JWKS', 'RS256', qq({"keys":[$jwk]}\n)],
+) {
+    my ($name, $alg, $text) = @$good;
+    good_config("$name for $alg", hub("token_key $alg a.key;"),
+        files => { 'conf/a.key' => $text });
+}
+
+good_config('several keys of a hub, and where their tokens are',
+    hub('token_key HS256 %%PREFIX%%/a.key; token_key HS256 %%PREFIX%%/a.key;')
+        . server('wscast_token $arg_token; location / { wscast chat; }'),
+    key_file($SECRET));
+
+bad_config('an unknown algorithm', hub('token_key none a.key;'),
+    qr/token_key/, qr/"none"/, qr/HS256/);
+bad_config('a file that is not there',
+    hub('token_key HS256 /nonexistent/a.key;'),
+    qr/token_key HS256/, qr/\/nonexistent\/a.key/, qr/No such file/);
+bad_config('a file that is a directory', hub('token_key HS256 /;'),
+    qr/token_key HS256 \/"/, qr/directory/);
+
+bad_key('an empty file', 'HS256', "\n\n", qr/is empty/);
+bad_key('a short secret', 'HS256', 'x' x 31, qr/32 bytes/);
+bad_key('a secret too short for HS512', 'HS512', 'x' x 63, qr/64 bytes/);
+bad_key('a PEM for a secret', 'HS256', Wscast::Token::public($rsa),
+    qr/is a PEM/);
+bad_key('a secret for a PEM', 'RS256', $SECRET, qr/neither a PEM nor a JWKS/);
+bad_key('a private key', 'RS256', $rsa, qr/private key/, qr/-pubout/);
+bad_key('a short RSA key', 'RS256', $weak, qr/less than 2048 bits/);
+bad_key('an EC key for RS256', 'RS256', $ec, qr/no RSA key/);
+bad_key('an RSA key for ES256', 'ES256', Wscast::Token::public($rsa),
+    qr/P-256/);
+bad_key('another curve', 'ES256',
+    Wscast::Token::public(Wscast::Token::private('p384')), qr/P-256/);
+bad_key('an EC key for EdDSA', 'EdDSA', $ec, qr/Ed25519/);
+bad_key('a broken PEM', 'RS256',
+    "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+    qr/no public key/);
+bad_key('a JWKS without a key of this algorithm', 'PS256', $jwk,
+    qr/no key for this algorithm/);
+bad_key('a broken JWKS', 'RS256', qq({"keys":[$jwk}), qr/neither a JWK/);
+bad_key('a file too large', 'HS256', 'x' x (1024 * 1024 + 1), qr/larger/);
+
+{
+    my ($ok, $out) = nginx_test(hub('token_key HS256 %%PREFIX%%/a.key;' x 65),
+        key_file($SECRET));
+    ok(!$ok && $out =~ /one too many: a hub takes 64/, 'the 65th key');
+}
+
+for my $time ('soon', '1h1s', '-1s') {
+    bad_config("a leeway of $time", hub("token_leeway $time;"),
+        qr/"token_leeway \Q$time\E"/, qr/5s/);
+}
+
+bad_config('two leeways', hub('token_leeway 1s; token_leeway 2s;'),
+    qr/"token_leeway"/, qr/duplicate/);
+bad_config('tokens without a key',
+    location('wscast chat; wscast_token $arg_token;'),
+    qr/"wscast_token"/, qr/hub "chat"/, qr/token_key ALG FILE/);
 
 # -- what users copy -----------------------------------------------------
 
