@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
-import { chromium } from 'playwright-core';
 import { launch, run, step, top } from './launcher.mjs';
+import {
+    SLOW, count, note, say, sees, startBrowser, texts, waitForPeople, within,
+    write,
+} from './pages.mjs';
 
 const SHOTS = join(top, 'build/browser');
-const SLOW = process.env.WSCAST_ASAN ? 4 : 1;
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic',
-               '--no-first-run', '--disable-background-networking',
-               '--disable-component-update', '--disable-sync'];
+const TOKEN_LIFE = 20;          /* seconds */
 
 /* The client of every tutorial, as it stands there. */
 
@@ -28,42 +27,24 @@ const TUTORIAL = `
     connect();
 `;
 
-const profile = mkdtempSync(join(tmpdir(), 'wscast-chromium-'));
-const thrown = [];      /* what the pages threw */
 let chat, browser, ada, maya, tutorial;
 
+const open = (...args) => browser.open(...args);
 
-async function open(url, { name, ...options } = {}) {
-    const context = await browser.newContext({
-        viewport: { width: 1100, height: 700 }, ...options });
-    const page = await context.newPage();
+const served = (page) => page.textContent('#served');
 
-    page.setDefaultTimeout(10000 * SLOW);
-    page.on('pageerror', (error) => thrown.push(error.message));
-    page.on('dialog', (dialog) => {
-        thrown.push('dialog: ' + dialog.message());
-        dialog.dismiss();
-    });
-    await page.goto(url);
+const worker = async (page) => +(await served(page)).match(/worker (\d+)/)[1];
 
-    if (name) {
-        await page.waitForSelector('#state[data-state=open]');
-        await page.fill('#name', name);
-    }
+const logins = (page) => page.evaluate(() => performance
+    .getEntriesByType('resource').filter((r) => r.name.endsWith('/login'))
+    .length);
 
-    return page;
-}
+const heard = (page) => page.evaluate('heard');
 
+const hears = (page, text) => page.waitForFunction(
+    (t) => window.eval('heard').some((h) => h.includes(t)), text);
 
-async function say(page, text) {
-    await page.fill('#text', text);
-    await page.press('#text', 'Enter');
-}
-
-
-const sees = (page, text, kind = '') =>
-    page.locator(`#messages .message${kind} p`, { hasText: text }).first()
-        .waitFor();
+const hidden = (locator) => locator.waitFor({ state: 'hidden' });
 
 /*
  * After an outage each worker reconnects in its own time: what is refused is
@@ -73,7 +54,7 @@ const sees = (page, text, kind = '') =>
 
 async function insist(page, other, text) {
     const until = Date.now() + 20000 * SLOW;
-    const again = page.locator('.failed button').first();
+    const again = within(page, '.failed button').first();
     let quiet = await count(page, text) ? 0 : 9;
 
     while (!await count(other, text)) {
@@ -93,31 +74,16 @@ async function insist(page, other, text) {
 }
 
 
-const count = (page, text) =>
-    page.locator('#messages .message p', { hasText: text }).count();
-
-const served = (page) => page.textContent('#served');
-
-const worker = async (page) => +(await served(page)).match(/worker (\d+)/)[1];
-
-const heard = (page) => page.evaluate('heard');
-
-const hears = (page, text) => page.waitForFunction(
-    (t) => window.eval('heard').some((h) => h.includes(t)), text);
-
-
 step('the launcher names two hosts', async () => {
-    chat = await launch();
+    chat = await launch({ TOKEN_LIFE });
     assert.equal(chat.urls.length, 2);
-    browser = await chromium.launch({
-        executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
-        args: [...FLAGS, `--disk-cache-dir=${profile}`] });
+    browser = await startBrowser();
 });
 
-step('two pages are connected, each to its own host', async () => {
-    ada = await open(chat.urls[0], { name: 'Ada' });
-    maya = await open(chat.urls[1], { name: 'Maya' });
-    assert.equal(await ada.textContent('#state-text'), 'connected');
+step('two people sign in, each on a host of his own', async () => {
+    ada = await open(chat.urls[0] + '?debug', { name: 'Ada' });
+    maya = await open(chat.urls[1], { name: ' Maya ' });
+    assert.equal(await ada.textContent('#state span'), 'connected');
     assert.match(await served(ada), /^host A · worker \d+$/);
     assert.match(await served(maya), /^host B · worker \d+$/);
 });
@@ -125,25 +91,118 @@ step('two pages are connected, each to its own host', async () => {
 step('what one says the other sees, on both sides once', async () => {
     await say(ada, 'hello from host A');
     await sees(maya, 'hello from host A');
-    await sees(ada, 'hello from host A', '.ours');
+    await sees(ada, 'hello from host A', '.ours:not(.waiting)');
     await say(maya, 'and from host B');
     await sees(ada, 'and from host B');
-    await sees(maya, 'and from host B', '.ours');
+    await sees(maya, 'and from host B', '.ours:not(.waiting)');
 
     for (const page of [ada, maya]) {
-        assert.equal(await count(page, 'hello from host A'), 1);
-        assert.equal(await count(page, 'and from host B'), 1);
+        assert.deepEqual(await texts(page),
+                         ['hello from host A', 'and from host B']);
     }
 
-    const name = await ada.textContent('.message:not(.ours) strong');
+    assert.equal(await within(ada, '.message:not(.ours) strong').textContent(),
+                 'Maya');
+});
 
-    assert.equal(name, 'Maya');
+step('each sees who is online, as people come and go', async () => {
+    await waitForPeople(ada, 'Ada, Maya');
+    await waitForPeople(maya, 'Ada, Maya');
+
+    const jonas = await open(chat.urls[1], { name: 'Jonas' });
+
+    await waitForPeople(ada, 'Ada, Jonas, Maya');
+    await waitForPeople(jonas, 'Ada, Jonas, Maya');
+    assert.equal(await within(ada, '.online').textContent(), '3 online');
+    await jonas.context().close();
+    await waitForPeople(ada, 'Ada, Maya');
+});
+
+step('one with two connections is there once, with their number',
+     async () => {
+    const second = await open(chat.urls[0], { name: 'Maya' });
+
+    await waitForPeople(ada, 'Ada, Maya×2');
+    await second.context().close();
+    await waitForPeople(ada, 'Ada, Maya');
+});
+
+step('who comes later reads what was said', async () => {
+    const late = await open(chat.urls[0], { name: 'Late' });
+
+    await sees(late, 'and from host B');
+    assert.deepEqual(await texts(late),
+                     ['hello from host A', 'and from host B']);
+    await say(late, 'so I have missed nothing');
+    await sees(maya, 'so I have missed nothing');
+    await late.context().close();
+    await waitForPeople(ada, 'Ada, Maya');
+});
+
+step('a reload of the page stays signed in, and shows the same', async () => {
+    await maya.reload();
+    await sees(maya, 'so I have missed nothing');
+    assert.equal((await texts(maya)).length, 3);
+    assert.equal(await maya.textContent('#me b'), 'Maya');
+});
+
+step('one sees the other typing, until he stops or has said it', async () => {
+    await write(maya, 'I am thinking of');
+    await within(ada, '.typing', { hasText: 'Maya is typing…' }).waitFor();
+    assert.equal((await within(maya, '.typing').textContent()).trim(), '');
+    await say(maya, 'I am thinking of tea');
+    await sees(ada, 'I am thinking of tea');
+    await hidden(within(ada, '.typing i'));
+    await write(ada, 'hm');
+    await within(maya, '.typing', { hasText: 'Ada is typing…' }).waitFor();
+    await hidden(within(maya, '.typing i'));
+    await write(ada, '');
+});
+
+step('a guest reads along, and cannot write', async () => {
+    const guest = await open(chat.urls[1], { guest: true });
+
+    await sees(guest, 'I am thinking of tea');
+    await say(ada, 'for guests, too');
+    await sees(guest, 'for guests, too');
+    assert(await within(guest, 'textarea').isDisabled());
+    assert.match(await within(guest, 'textarea').getAttribute('placeholder'),
+                 /You are a guest/);
+    await waitForPeople(ada, 'Ada, Maya, 1 guest');
+
+    /* nor by going around the page */
+
+    const refused = await guest.evaluate(() => new Promise((resolve) => {
+        const ws = new WebSocket('ws');
+
+        ws.onmessage = ({ data }) => {
+            const message = JSON.parse(data);
+
+            if (message.type === 'welcome') {
+                ws.send(JSON.stringify({ type: 'publish', id: 1, data: 'x',
+                                         channel: 'room:lobby' }));
+            } else {
+                resolve(message);
+            }
+        };
+    }));
+
+    assert.equal(refused.code, 403, JSON.stringify(refused));
+
+    await within(guest, 'button', { hasText: 'Sign in' }).click();
+    await guest.fill('#name', 'Zoë');
+    await guest.press('#name', 'Enter');
+    await sees(guest, 'for guests, too');
+    await say(guest, 'now I may');
+    await sees(ada, 'now I may');
+    await waitForPeople(ada, 'Ada, Maya, Zoë');
+    await guest.context().close();
 });
 
 step('the curl line broadcasts', async () => {
     execFileSync('sh', ['-c', chat.curl], { stdio: 'ignore' });
-    await ada.locator('.message strong', { hasText: 'curl' }).waitFor();
-    await maya.locator('.message strong', { hasText: 'curl' }).waitFor();
+    await within(ada, '.message strong', { hasText: 'curl' }).waitFor();
+    await within(maya, '.message strong', { hasText: 'curl' }).waitFor();
 });
 
 step('emoji and other scripts arrive as they were typed', async () => {
@@ -151,16 +210,18 @@ step('emoji and other scripts arrive as they were typed', async () => {
     await sees(maya, 'grüße, привет, 你好, 👩‍👩‍👧 🎉');
 });
 
-step('markup is text, in messages and in names', async () => {
+step('markup is text, in messages, names and rooms', async () => {
     const markup = '<img src=x onerror="alert(1)"><script>alert(2)</script>';
+    const bold = await open(chat.urls[0], { name: '<b>Bold</b>' });
 
-    await ada.fill('#name', '<b>Ada</b>');
-    await say(ada, markup);
+    await say(bold, markup);
     await sees(maya, markup);
-    await maya.locator('strong', { hasText: '<b>Ada</b>' }).waitFor();
-    assert.equal(await maya.locator('#messages img, #messages script,'
-                                    + ' #messages strong b').count(), 0);
-    await ada.fill('#name', 'Ada');
+    await within(maya, 'strong', { hasText: '<b>Bold</b>' }).waitFor();
+    await bold.goto(`${chat.urls[0]}#<i>room</i>`);
+    await within(bold, 'h2', { hasText: '<i>room</i>' }).waitFor();
+    assert.equal(await maya.locator('.messages img, .messages script, strong b')
+                     .count(), 0);
+    await bold.context().close();
 });
 
 step('the tutorial client is welcomed first, in its own words', async () => {
@@ -193,73 +254,136 @@ step('it talks with the pages of both hosts', async () => {
     await sees(maya, 'after the ping', '.plain');
     await say(maya, 'welcome, tutorial');
     await hears(tutorial, 'welcome, tutorial');
-    assert.deepEqual(JSON.parse((await heard(tutorial)).at(-1)),
-                     { name: 'Maya', text: 'welcome, tutorial' });
+    assert.equal(JSON.parse((await heard(tutorial)).at(-1)).text,
+                 'welcome, tutorial');
     await tutorial.evaluate(
         "ws.send(JSON.stringify({ name: 'Tim', text: 'as you do' }))");
     await sees(ada, 'as you do');
-    await ada.locator('strong', { hasText: 'Tim' }).waitFor();
+    await within(ada, 'strong', { hasText: 'Tim' }).waitFor();
 });
 
 step('a room of its own is apart, and unread messages are counted',
      async () => {
-    await maya.fill('#join-name', 'tea & biscuits');
-    await maya.press('#join-name', 'Enter');
+    await maya.fill('#join input', 'tea & biscuits');
+    await maya.press('#join input', 'Enter');
     await maya.waitForFunction(() => location.hash === '#tea%20%26%20biscuits');
     await say(maya, 'nobody here');
-    await sees(maya, 'nobody here');
+    await sees(maya, 'nobody here', '.ours:not(.waiting)');
+    await waitForPeople(maya, 'Maya');
     await say(ada, 'where is Maya?');
     await maya.locator('#rooms a', { hasText: 'lobby' })
         .locator('b', { hasText: '1' }).waitFor();
     assert.equal(await count(ada, 'nobody here'), 0);
     await maya.click('#rooms a:has-text("lobby")');
     await sees(maya, 'where is Maya?');
+    await hidden(maya.locator('#rooms b'));
 });
 
 step('on a phone nothing sticks out, however long a word is', async () => {
-    const phone = await open(chat.urls[1], {
-        name: 'Jonas', viewport: { width: 360, height: 740 },
-        hasTouch: true, isMobile: true, colorScheme: 'dark' });
+    const phone = await open(chat.urls[1] + '?debug', {
+        name: 'Bartholomew Featherstonehaugh', hasTouch: true, isMobile: true,
+        viewport: { width: 390, height: 844 }, colorScheme: 'dark' });
+    const widest = () => phone.evaluate(() => Math.max(
+        document.documentElement.scrollWidth,
+        ...[...document.querySelectorAll('header, main, .messages, .head')]
+            .filter((e) => e.clientWidth > 0)
+            .map((e) => e.scrollWidth)));
 
     await say(phone, 'w' + 'o'.repeat(300) + 'rd');
     await sees(ada, 'ooooo');
+    assert.equal(await phone.evaluate('innerWidth'), 390);
+    assert(await widest() <= 390, `${await widest()} > 390`);
 
-    const { wide, screen } = await phone.evaluate(() => ({
-        wide: Math.max(document.documentElement.scrollWidth,
-                       document.querySelector('#messages').scrollWidth),
-        screen: innerWidth }));
+    /* who is there is folded away */
 
-    assert(wide <= screen, `${wide} > ${screen}`);
-    assert.equal(screen, 360);
+    assert(await within(phone, '.people').isHidden());
+    await within(phone, '.online').click();
+    await within(phone, '.people').waitFor();
+    assert(await widest() <= 390, `${await widest()} > 390`);
+
+    const field = await within(phone, 'textarea').boundingBox();
+
+    assert(field.y + field.height <= 844);
     await phone.screenshot({ path: join(SHOTS, 'phone.png') });
     await phone.context().close();
 });
 
+step('who is dropped catches up: nothing is lost, nothing comes twice',
+     async () => {
+    await say(ada, 'before the drop');
+    await sees(maya, 'before the drop');
+    await ada.click('text=Drop connection');
+    await ada.locator('#banner', { hasText: 'reconnecting…' }).waitFor();
+    assert.match(await ada.textContent('#state'), /reconnecting…/);
+
+    const missed = ['missed 1', 'missed 2', 'missed 3'];
+
+    for (const text of missed) {
+        await say(maya, text);
+        await sees(maya, text, '.ours:not(.waiting)');
+    }
+
+    await say(ada, 'said while away');
+    await sees(ada, 'said while away', '.waiting');
+    assert.equal(await count(ada, 'missed 1'), 0);
+
+    await note(ada, 'caught up: 3 missed messages').waitFor();
+    await sees(ada, 'said while away', ':not(.waiting)');
+    await sees(maya, 'said while away');
+    await hidden(ada.locator('#banner'));
+
+    for (const page of [ada, maya]) {
+        assert.deepEqual((await texts(page)).slice(-5),
+                         ['before the drop', ...missed, 'said while away']);
+    }
+
+    await waitForPeople(maya, 'Ada, Maya');
+    await waitForPeople(ada, 'Ada, Maya');
+});
+
+step('tokens are renewed and nobody notices', async () => {
+    const before = await logins(maya);
+    const notes = await note(maya, '').count();
+
+    await maya.waitForFunction((n) => performance.getEntriesByType('resource')
+        .filter((r) => r.name.endsWith('/login')).length >= n, before + 2,
+        { timeout: TOKEN_LIFE * 2500 });
+    await maya.waitForTimeout(TOKEN_LIFE * 250);
+    assert.equal(await note(maya, '').count(), notes);
+    assert.equal(await maya.getAttribute('#state', 'data-state'), 'open');
+    await say(maya, 'with a later token');
+    await sees(ada, 'with a later token');
+});
+
 step('a reload moves a page to a new worker, without a loss', async () => {
     const before = await worker(ada);
+    const said = Array.from({ length: 20 }, (_, i) => `reload ${100 + i}`);
 
     process.kill(chat.pid('host A'), 'SIGHUP');
-    await ada.locator('.note', { hasText: 'connected again: host A' })
-        .waitFor({ timeout: 20000 * SLOW });
+
+    for (const text of said) {
+        await say(maya, text);
+        await maya.waitForTimeout(500);
+    }
+
+    await ada.waitForFunction((pid) => !document.querySelector('#served')
+        .textContent.includes(pid), `${before}`, { timeout: 20000 * SLOW });
+    await sees(ada, 'reload 119');
     assert.notEqual(await worker(ada), before);
-    assert.equal(await ada.locator('.note', { hasText: 'lost' }).count(), 0);
-    await say(maya, 'after the reload');
-    await sees(ada, 'after the reload');
+    assert.deepEqual((await texts(ada)).slice(-20), said);
+    assert.equal(await note(ada, 'lost').count(), 0);
 });
 
 step('a page whose worker is killed shows it and comes back', async () => {
     const before = await worker(ada);
-    const lost = ada.waitForSelector('#state[data-state=waiting]');
+    const lost = ada.locator('#banner').waitFor();
 
     process.kill(before, 'SIGKILL');
     await lost;
-    await ada.locator('.note', { hasText: 'connection lost (1006)' })
-        .waitFor();
-    await ada.locator('.note', { hasText: 'connected again: host A' })
-        .nth(1).waitFor();
-    assert.equal(await ada.getAttribute('#state', 'data-state'), 'open');
-    assert(await ada.isHidden('#banner'));
+    await ada.waitForSelector('#state[data-state=open]');
+    await hidden(ada.locator('#banner'));
     assert.notEqual(await worker(ada), before);
+    assert.equal(await note(ada, 'lost').count(), 0);
 });
 
 step('and it goes on: its rooms are subscribed again', async () => {
@@ -268,13 +392,15 @@ step('and it goes on: its rooms are subscribed again', async () => {
     await say(ada, 'here I am');
     await sees(maya, 'here I am');
     assert.equal(await count(ada, 'still there?'), 1);
+    await waitForPeople(maya, 'Ada, Maya');
 });
 
 step('while Redis is away sending shows the error', async () => {
     process.kill(chat.pid('redis'), 'SIGKILL');
     await say(ada, 'into the void');
     await sees(ada, 'into the void', '.failed');
-    assert.match(await ada.textContent('.failed em'), /not sent: .*\(503\)/);
+    assert.match(await within(ada, '.failed em').textContent(),
+                 /not sent: .*\(503\)/);
     assert.equal(await ada.getAttribute('#state', 'data-state'), 'open');
     assert.equal(await count(maya, 'into the void'), 0);
 });
@@ -284,17 +410,22 @@ step('when it is back, trying again succeeds and the rooms are whole',
     await insist(ada, maya, 'into the void');
     await insist(maya, ada, 'welcome back');
     await insist(ada, maya, 'and all is well');
-    assert.equal(await ada.locator('.failed').count(), 0);
-    assert.equal(await maya.locator('.failed').count(), 0);
+    assert.equal(await within(ada, '.failed').count(), 0);
+    assert.equal(await within(maya, '.failed').count(), 0);
     assert.equal(await ada.getAttribute('#state', 'data-state'), 'open');
+});
+
+step('and they tell that the history is gone', async () => {
+    await note(ada, 'some messages were lost').waitFor();
+    await note(maya, 'some messages were lost').waitFor();
 });
 
 step('no page threw, and the logs tell of nothing but the kill', async () => {
     await ada.screenshot({ path: join(SHOTS, 'desktop.png') });
-    await browser.close();
-    browser = undefined;
+    await browser.end();
     assert.equal(await chat.end(), 0);
-    assert.deepEqual(thrown, []);
+    assert.deepEqual(browser.thrown, []);
+    browser = undefined;
 
     const bad = (chat.log('A') + chat.log('B')).split('\n')
         .filter((line) => /\[(alert|emerg|crit)\]|Sanitizer|runtime error/
@@ -319,7 +450,6 @@ await run(async () => {
     }
 });
 
-await browser?.close();
+await browser?.end();
 await chat?.end();
 chat?.forget();
-rmSync(profile, { recursive: true, force: true });

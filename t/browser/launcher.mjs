@@ -30,7 +30,7 @@ function nginxFor(dir) {
 }
 
 
-export async function launch() {
+export async function launch(variables = {}) {
     const dir = mkdtempSync(join(tmpdir(), 'wscast-browser-'));
     const env = { ...process.env, WSCAST_RUN_DIR: join(dir, 'run') };
     const nginx = nginxFor(dir);
@@ -38,6 +38,7 @@ export async function launch() {
 
     delete env.PORT;
     delete env.REDIS;
+    Object.assign(env, variables);
 
     if (process.env.WSCAST_MODULE) {
         env.MODULE = process.env.WSCAST_MODULE;
