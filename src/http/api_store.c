@@ -3,7 +3,7 @@
 
 #define NGX_HTTP_WSCAST_HISTORY_LIMIT   20              /* messages */
 #define NGX_HTTP_WSCAST_PRESENCE_LIMIT  100             /* members */
-#define NGX_HTTP_WSCAST_HISTORY_BYTES   (256 * 1024)    /* about */
+#define NGX_HTTP_WSCAST_ANSWER_BYTES    (256 * 1024)    /* of items, about */
 
 
 static void ngx_http_wscast_history_write(ngx_http_wscast_question_t *q,
@@ -50,7 +50,7 @@ ngx_http_wscast_api_history(ngx_http_wscast_api_t *api)
 
     q->store.newest = 1;
     q->store.limit = limit;
-    q->store.bytes = NGX_HTTP_WSCAST_HISTORY_BYTES;
+    q->store.bytes = NGX_HTTP_WSCAST_ANSWER_BYTES;
     q->store.upto = before ? before - 1 : 0;
 
     if (before == 1) {
@@ -147,6 +147,7 @@ ngx_http_wscast_api_presence(ngx_http_wscast_api_t *api)
     }
 
     q->members.limit = limit;
+    q->members.bytes = NGX_HTTP_WSCAST_ANSWER_BYTES;
     q->members.cursor = cursor;
 
     ngx_http_wscast_question_members(q);
