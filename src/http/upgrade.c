@@ -38,6 +38,7 @@ ngx_http_wscast_upgrade_handler(ngx_http_request_t *r)
     ngx_uint_t                   status;
     const char                  *reason;
     ngx_http_cleanup_t          *cln;
+    ngx_http_log_ctx_t          *log;
     ngx_http_wscast_upgrade_t   *u;
     ngx_http_wscast_loc_conf_t  *wlcf;
 
@@ -45,6 +46,12 @@ ngx_http_wscast_upgrade_handler(ngx_http_request_t *r)
 
     if (r != r->main) {
         return NGX_HTTP_NOT_FOUND;          /* a subrequest has no socket */
+    }
+
+    if (wlcf->token) {
+        log = r->connection->log->data;
+        log->request = NULL;        /* its line, with a token in it perhaps,
+                                       would end each line of the error log */
     }
 
     u = ngx_pcalloc(r->pool, sizeof(ngx_http_wscast_upgrade_t));

@@ -19,7 +19,7 @@ use Digest::SHA ();
 use JSON::PP ();
 use MIME::Base64 ();
 
-my $json = JSON::PP->new->canonical;
+my $json = JSON::PP->new->canonical->utf8;
 my $count = 0;
 
 my %KIND = (
