@@ -3,6 +3,7 @@
 
 
 #define NGX_WSCAST_BURY   64        /* members in one transaction */
+#define NGX_WSCAST_OWNERS 1024      /* steps of one look at them */
 #define NGX_WSCAST_EXPIRE 2048      /* members in one tick */
 
 
@@ -68,6 +69,10 @@ ngx_wscast_shared_join(ngx_wscast_store_t *store, wscast_query_t *q)
     ngx_memzero(&change, sizeof(ngx_wscast_shared_change_t));
 
     ngx_wscast_store_own(store);
+
+    /* the client of a worker that has just died may be this one */
+
+    ngx_wscast_shared_bury(store);
 
     j.join.channel = q->channel;
     j.join.member = q->member;
@@ -433,50 +438,50 @@ ngx_wscast_shared_bury(ngx_wscast_store_t *store)
     wscast_status_t  rc;
 
     owner = 0;
+    rc = WSCAST_OK;
 
-    /* one list of owners is walked: as many as there are slots, and the dead */
+    ngx_wscast_store_lock(store);
 
-    for (i = 0; i < 4 * WSCAST_SLOTS; i++) {
+    for (i = 0; i < NGX_WSCAST_OWNERS && rc != WSCAST_ERROR; i++) {
 
-        ngx_wscast_store_lock(store);
-
-        owner = wscast_presence_owner(&store->presence, owner);
+        if (rc == WSCAST_OK) {
+            owner = wscast_presence_owner(&store->presence, owner);
+        }
 
         if (owner == 0) {
-            ngx_wscast_store_unlock(store);
-            return;
+            break;
         }
 
-        rc = WSCAST_OK;
-
-        if (!ngx_wscast_bus_alive(store->bus, owner)) {
-            wscast_heap_begin(&store->heap);
-
-            rc = wscast_presence_bury(&store->presence, owner,
-                                      ngx_wscast_bus_clock(store->bus),
-                                      NGX_WSCAST_BURY);
-
-            if ((rc == WSCAST_OK || rc == WSCAST_MORE)
-                && !wscast_heap_failed(&store->heap))
-            {
-                wscast_heap_commit(&store->heap);
-                owner = 0;                  /* the list has changed */
-
-            } else {
-                wscast_heap_abort(&store->heap);
-            }
-
-            if (rc == WSCAST_ERROR) {
-                ngx_wscast_store_damaged(store);
-            }
+        if (ngx_wscast_bus_alive(store->bus, owner)) {
+            continue;
         }
 
-        ngx_wscast_store_unlock(store);
+        wscast_heap_begin(&store->heap);
 
-        if (rc == WSCAST_ERROR) {
-            return;
+        rc = wscast_presence_bury(&store->presence, owner,
+                                  ngx_wscast_bus_clock(store->bus),
+                                  NGX_WSCAST_BURY);
+
+        if ((rc == WSCAST_OK || rc == WSCAST_MORE)
+            && !wscast_heap_failed(&store->heap))
+        {
+            wscast_heap_commit(&store->heap);
+
+        } else {
+            wscast_heap_abort(&store->heap);
+            break;
+        }
+
+        if (rc == WSCAST_OK) {
+            owner = 0;                      /* it is in the list no more */
         }
     }
+
+    if (rc == WSCAST_ERROR) {
+        ngx_wscast_store_damaged(store);
+    }
+
+    ngx_wscast_store_unlock(store);
 }
 
 
