@@ -337,8 +337,8 @@ step('who is dropped catches up: nothing is lost, nothing comes twice',
                          ['before the drop', ...missed, 'said while away']);
     }
 
-    await waitForPeople(maya, 'Ada, Maya');
-    await waitForPeople(ada, 'Ada, Maya');
+    await waitForPeople(maya, 'Ada, Maya, 1 guest');
+    await waitForPeople(ada, 'Ada, Maya, 1 guest');
 });
 
 step('tokens are renewed and nobody notices', async () => {
@@ -392,7 +392,7 @@ step('and it goes on: its rooms are subscribed again', async () => {
     await say(ada, 'here I am');
     await sees(maya, 'here I am');
     assert.equal(await count(ada, 'still there?'), 1);
-    await waitForPeople(maya, 'Ada, Maya');
+    await waitForPeople(maya, 'Ada, Maya, 1 guest');
 });
 
 step('while Redis is away sending shows the error', async () => {
