@@ -7,6 +7,8 @@ static ngx_int_t ngx_wscast_redis_append(ngx_wscast_redis_t *redis,
     wscast_str_t channel, wscast_str_t bytes);
 static void ngx_wscast_redis_admit(ngx_wscast_redis_t *redis,
     ngx_wscast_redis_channel_t *ch);
+static ngx_uint_t ngx_wscast_redis_internal(ngx_wscast_redis_t *redis,
+    ngx_wscast_redis_channel_t *ch);
 static ngx_int_t ngx_wscast_redis_ask(ngx_wscast_redis_t *redis,
     ngx_wscast_redis_channel_t *ch);
 static wscast_str_t ngx_wscast_redis_key(ngx_wscast_redis_t *redis,
@@ -133,12 +135,18 @@ static void
 ngx_wscast_redis_admit(ngx_wscast_redis_t *redis,
     ngx_wscast_redis_channel_t *ch)
 {
-    if (ngx_wscast_redis_ask(redis, ch) == NGX_AGAIN) {
+    ngx_uint_t  internal;
+
+    internal = ngx_wscast_redis_internal(redis, ch);
+    ch->fresh = 0;
+
+    if (!internal && ngx_wscast_redis_ask(redis, ch) == NGX_AGAIN) {
         return;
     }
 
-    if (ch->missed) {
-        ch->missed = 0;
+    /* a gap is what clients have missed */
+
+    if (ch->missed && !internal) {
         redis->local->counters[WSCAST_COUNT_GAPS]++;
 
         if (redis->gaps++ == 0) {
@@ -148,8 +156,23 @@ ngx_wscast_redis_admit(ngx_wscast_redis_t *redis,
         }
     }
 
+    ch->missed = 0;
     ch->live = 1;
     ngx_wscast_redis_live(redis, ch, WSCAST_NO_SLOT);
+}
+
+
+/* The channels of the workers among themselves; no client can name them. */
+
+static ngx_uint_t
+ngx_wscast_redis_internal(ngx_wscast_redis_t *redis,
+    ngx_wscast_redis_channel_t *ch)
+{
+    wscast_str_t  name;
+
+    name = ngx_wscast_redis_key(redis, ch);
+
+    return name.len && name.data[0] < 0x20;
 }
 
 
@@ -160,15 +183,7 @@ ngx_wscast_redis_ask(ngx_wscast_redis_t *redis, ngx_wscast_redis_channel_t *ch)
 {
     wscast_str_t  name;
 
-    ch->fresh = 0;
-
     name = ngx_wscast_redis_key(redis, ch);
-
-    /* those of the workers among themselves have no history */
-
-    if (name.len == 0 || name.data[0] < 0x20) {
-        return NGX_OK;
-    }
 
     ch->live = 0;
     ch->asked = 1;

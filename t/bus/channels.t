@@ -32,7 +32,12 @@ CONF
 
 my $N = 2000;
 
-sub subscribed { return scalar @{ $redis->command('PUBSUB', 'CHANNELS') } }
+# what begins with a control character the workers use among themselves
+
+sub subscribed {
+    return scalar grep { !/^wscast:\w+:\x01/ }
+        @{ $redis->command('PUBSUB', 'CHANNELS') };
+}
 
 # Each client sends one message for each channel and gets one answer.
 

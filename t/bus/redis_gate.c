@@ -232,6 +232,9 @@ test_internal(void)
     regain(&redis.subscriber);
     is_str(story(), "unsubscribed SUBSCRIBE_p:\1control PING ",
            "they are subscribed again like others");
+    confirm("p:\1control");
+    is_str(story(), "send:2:\1control ", "and are live again");
+    is_int(counters[WSCAST_COUNT_GAPS], 0, "no client has missed anything");
 
     over();
 }
