@@ -7,6 +7,7 @@
 #include "../../src/base/quote.c"
 #include "../../src/base/scan.c"
 #include "../../src/dialect/json.c"
+#include "../../src/dialect/json_events.c"
 
 
 static wscast_str_t

@@ -96,7 +96,7 @@ deliver(void *arg, wscast_subscription_t *subscription)
 {
     client_t  *c;
 
-    c = subscriber;
+    c = subscription->subscriber;
     c->calls++;
     wrong += arg != &wrong;
 

@@ -119,7 +119,7 @@ deliver(void *arg, wscast_subscription_t *subscription)
 {
     client_t  *c;
 
-    c = subscriber;
+    c = subscription->subscriber;
     must(c->sub[*(unsigned *) arg] != NULL);
     c->calls++;
 

@@ -11,6 +11,7 @@
 #include "../../src/base/quote.c"
 #include "../../src/dialect/text.c"
 #include "../../src/dialect/json.c"
+#include "../../src/dialect/json_events.c"
 #include "../../src/session/prepare.c"
 
 

@@ -3,6 +3,7 @@
  *
  * Audience: t/session/session*.c.  The engine answers what `answer` says; what
  * it was told, and what was sent to the client at hand, lie in plain arrays.
+ * Questions to the store are in store_case.h.
  */
 
 #ifndef WSCAST_T_SESSION_CASE_H
@@ -16,16 +17,28 @@
 #include "../../src/base/pattern.c"
 #include "../../src/base/prepared.c"
 #include "../../src/base/publication.c"
+#include "../../src/base/rule.c"
 #include "../../src/auth/grant.c"
+#include "../../src/auth/base64url.c"
+#include "../../src/auth/jwk.c"
+#include "../../src/auth/key.c"
+#include "../../src/auth/signature.c"
+#include "../../src/auth/token.c"
 #include "../../src/fanout/fanout.c"
 #include "../../src/wire/frame.c"
 #include "../../src/base/scan.c"
 #include "../../src/base/quote.c"
 #include "../../src/dialect/text.c"
 #include "../../src/dialect/json.c"
+#include "../../src/dialect/json_events.c"
 #include "../../src/dialect/dialect.c"
 #include "../../src/session/prepare.c"
 #include "../../src/session/publish.c"
+#include "../../src/session/ask.c"
+#include "../../src/session/late.c"
+#include "../../src/session/entry.c"
+#include "../../src/session/recover.c"
+#include "../../src/session/subscribe.c"
 #include "../../src/session/session.c"
 
 
@@ -37,14 +50,18 @@ static wscast_engine_t          engine;
 static wscast_session_conf_t    conf;
 static wscast_session_t         session;
 static wscast_status_t          answer;         /* of publish() */
+static wscast_position_t        taken;          /* where publish() put it */
+static size_t                   has_room;       /* of the connection */
+static unsigned                 expired;        /* calls of expires() */
 static wscast_status_t          first_rc;       /* of a channel's first */
 static unsigned                 live;           /* channels are, at once */
 static wscast_list_t            receipts, waiters;
 static unsigned                 published, resumed, finalized, nsent;
 static unsigned                 confused;
 static wscast_status_t          reason;         /* of finalize() */
-static char                     sent[SENT][512];
+static char                     sent[SENT][1024];
 static unsigned                 sent_opcode[SENT];
+static size_t                   sent_len[SENT];
 static char                     pub_channel[300], pub_data[300], pub_user[64];
 static char                     pub_client[64];
 static unsigned                 pub_flags;
@@ -95,7 +112,7 @@ static wscast_status_t
 publish(void *ctx, const wscast_pub_fields_t *f, wscast_receipt_t *receipt,
     wscast_waiter_t *waiter)
 {
-    confused += ctx != &engine || (receipt != NULL) != engine.receipts;
+    confused += ctx != &engine || receipt == NULL;
     published++;
 
     text_of(pub_channel, sizeof(pub_channel), f->channel);
@@ -107,6 +124,10 @@ publish(void *ctx, const wscast_pub_fields_t *f, wscast_receipt_t *receipt,
 
     if (answer == WSCAST_MORE) {
         wscast_list_append(&receipts, &receipt->link);
+    }
+
+    if (answer == WSCAST_OK) {
+        receipt->position = taken;
     }
 
     if (answer == WSCAST_AGAIN) {
@@ -136,15 +157,32 @@ take_frame(void *ctx, wscast_prepared_t *p)
     confused += ctx != &session;
 
     frame = wscast_prepared_frame(p);
-    head = frame.data[1] < 126 ? 2 : 4;
+    head = frame.data[1] < 126 ? 2 : frame.data[1] == 126 ? 4 : 10;
 
     if (nsent == SENT) {
         abort();
     }
 
+    /* of what is long the beginning tells enough */
+
     sent_opcode[nsent] = frame.data[0];
-    text_of(sent[nsent++], sizeof(sent[0]),
-            wscast_str(frame.data + head, frame.len - head));
+    sent_len[nsent] = frame.len - head;
+    text_of(sent[nsent], sizeof(sent[0]),
+            wscast_str(frame.data + head,
+                       sent_len[nsent] < sizeof(sent[0])
+                       ? sent_len[nsent] : sizeof(sent[0]) - 1));
+    nsent++;
+
+    has_room -= has_room < frame.len ? has_room : frame.len;
+}
+
+
+static size_t
+room_for(void *ctx)
+{
+    confused += ctx != &session;
+
+    return has_room;
 }
 
 
@@ -168,10 +206,23 @@ resume(void *ctx)
 }
 
 
+static void
+expires(void *ctx)
+{
+    confused += ctx != &session;
+    expired++;
+}
+
+
 static const wscast_fanout_handler_t   fanout_handler = { first, last };
 static const wscast_session_handler_t  handler = {
-    take_frame, finalize, resume
+    take_frame, room_for, finalize, resume, expires
 };
+
+
+static void deliver_fields(const wscast_pub_fields_t *f);
+
+#include "store_case.h"
 
 
 static void
@@ -188,6 +239,7 @@ fresh(const wscast_dialect_t *dialect)
     engine.publish = publish;
     engine.now = now;
     engine.ctx = &engine;
+    store_fresh();
 
     wscast_fanout_init(&fanout, 7, &fanout_handler, NULL);
     wscast_list_init(&receipts);
@@ -196,34 +248,52 @@ fresh(const wscast_dialect_t *dialect)
     answer = WSCAST_OK;
     first_rc = WSCAST_OK;
     live = 1;
-    published = resumed = finalized = nsent = confused = 0;
+    published = resumed = finalized = nsent = confused = expired = 0;
+    memset(&taken, 0, sizeof(taken));
+    has_room = (size_t) -1;
     reason = 0;
     unit_alloc_reset(0);
 }
 
 
+/* A pattern for each op; NULL: none. */
+
 static wscast_grants_t *
-grants(const char *subscribe, const char *publish_to)
+grants(const char *subscribe, const char *publish_to, const char *presence,
+    const char *history)
 {
-    unsigned char    a[64], b[64];
-    wscast_grant_t   g[2];
+    size_t           i, n, len;
+    unsigned char    text[4][64];
+    wscast_grant_t   g[4];
 
-    strcpy((char *) a, subscribe);
-    strcpy((char *) b, publish_to);
+    const char *const      patterns[] = {
+        subscribe, publish_to, presence, history
+    };
+    static const unsigned  ops[] = {
+        WSCAST_MAY_SUBSCRIBE, WSCAST_MAY_PUBLISH, WSCAST_MAY_PRESENCE,
+        WSCAST_MAY_HISTORY
+    };
 
-    g[0].ops = WSCAST_MAY_SUBSCRIBE;
-    g[0].pattern = wscast_str(a, strlen(subscribe));
-    wscast_pattern_compile(a, strlen(subscribe));
+    for (i = 0, n = 0; i < 4; i++) {
 
-    g[1].ops = WSCAST_MAY_PUBLISH;
-    g[1].pattern = wscast_str(b, strlen(publish_to));
-    wscast_pattern_compile(b, strlen(publish_to));
+        if (patterns[i]) {
+            len = strlen(patterns[i]);
+            memcpy(text[i], patterns[i], len);
+            wscast_pattern_compile(text[i], len);
 
-    return wscast_grants_create(g, 2);
+            g[n].ops = ops[i];
+            g[n++].pattern = wscast_str(text[i], len);
+        }
+    }
+
+    return wscast_grants_create(g, n);
 }
 
 
-/* May subscribe and publish to "room:" anything; joins n channels at once. */
+static wscast_session_params_t  params;         /* of the next begin() */
+
+
+/* By default: subscribe and publish to "room:" anything. */
 
 static wscast_status_t
 begin(const char *channel0, const char *channel1, const char *user,
@@ -231,9 +301,10 @@ begin(const char *channel0, const char *channel1, const char *user,
 {
     size_t                   fail_at;
     wscast_str_t             channels[2];
+    wscast_status_t          rc;
     wscast_session_params_t  p;
 
-    memset(&p, 0, sizeof(p));
+    p = params;
     memcpy(p.id, "0123456789abcdef", WSCAST_CLIENT_ID);
 
     if (channel0) {
@@ -247,17 +318,23 @@ begin(const char *channel0, const char *channel1, const char *user,
     p.channels = channels;
     p.user = s(user);
     p.welcome = s(welcome);
-    p.own_grants = 1;
 
     /* made by the handshake: not what is to fail */
 
     fail_at = unit_fail_at;
     unit_fail_at = 0;
-    p.grants = grants("room:*", "room:*");
+
+    if (p.grants == NULL) {
+        p.grants = grants("room:*", "room:*", NULL, NULL);
+        p.own_grants = 1;
+    }
+
     unit_fail_at = fail_at;
 
-    return wscast_session_open(&session, &conf, &engine, &handler, &session,
-                               &p);
+    rc = wscast_session_open(&session, &conf, &engine, &handler, &session, &p);
+    memset(&params, 0, sizeof(params));
+
+    return rc;
 }
 
 
@@ -309,10 +386,27 @@ become_live(const char *name)
 }
 
 
-TAP_UNUSED static void
-deliver_one(void *arg, void *subscriber)
+static void
+deliver_one(void *arg, wscast_subscription_t *sub)
 {
-    wscast_session_deliver(subscriber, arg);
+    wscast_session_deliver(sub, arg);
+}
+
+
+static void
+deliver_fields(const wscast_pub_fields_t *f)
+{
+    wscast_channel_t      *ch;
+    wscast_publication_t  *pub;
+
+    pub = wscast_publication_create(f);
+    ch = wscast_fanout_find(&fanout, f->channel);
+
+    if (pub && ch) {
+        wscast_fanout_deliver(&fanout, ch, deliver_one, pub);
+    }
+
+    wscast_publication_release(pub);
 }
 
 
@@ -320,9 +414,7 @@ TAP_UNUSED static void
 deliver(const char *channel, const char *data, unsigned flags,
     const char *client, const char *exclude)
 {
-    wscast_channel_t      *ch;
-    wscast_pub_fields_t    f;
-    wscast_publication_t  *pub;
+    wscast_pub_fields_t  f;
 
     memset(&f, 0, sizeof(f));
     f.channel = s(channel);
@@ -332,14 +424,51 @@ deliver(const char *channel, const char *data, unsigned flags,
     f.exclude = s(exclude);
     f.time = 1;
 
-    pub = wscast_publication_create(&f);
-    ch = wscast_fanout_find(&fanout, f.channel);
+    deliver_fields(&f);
+}
 
-    if (pub && ch) {
-        wscast_fanout_deliver(&fanout, ch, deliver_one, pub);
+
+/*
+ * What was heard since the last call, a word for each: "S5+" is the answer to
+ * subscribe, at offset 5 and recovered ("!": not), "B5" the same without being
+ * asked, "6" message 6, "x" one without an offset, "J" and "L" join and leave,
+ * "E403" an error, "U" unsubscribed, "W" the welcome, "?" anything else.
+ */
+
+TAP_UNUSED static const char *
+words(void)
+{
+    size_t        len;
+    unsigned      i;
+    const char   *frame, *at, *code;
+    static char   out[8 * SENT];
+
+    out[0] = '\0';
+
+    for (i = 0, len = 0; i < nsent; i++) {
+        frame = sent[i];
+        at = strstr(frame, "\"offset\":");
+        code = strstr(frame, "\"code\":");
+
+#define is_a(type)  (strncmp(frame, "{\"type\":\"" type "\"",             \
+                             sizeof("{\"type\":\"" type "\"") - 1) == 0)
+
+        len += (size_t) snprintf(out + len, sizeof(out) - len, "%s%s%.*s%s",
+            len ? " " : "",
+            is_a("subscribed") ? strstr(frame, "\"id\":") ? "S" : "B"
+            : is_a("message") ? at ? "" : "x"
+            : is_a("join") ? "J" : is_a("leave") ? "L"
+            : is_a("unsubscribed") ? "U" : is_a("welcome") ? "W"
+            : is_a("error") ? "E" : "?",
+            code ? 3 : at ? (int) strspn(at + 9, "0123456789") : 0,
+            code ? code + 7 : at ? at + 9 : "",
+            strstr(frame, "\"recovered\":true") ? "+"
+            : strstr(frame, "\"recovered\":false") ? "!" : "");
     }
 
-    wscast_publication_release(pub);
+    nsent = 0;
+
+    return out;
 }
 
 
@@ -377,10 +506,11 @@ room(void)
 }
 
 
-static void
+TAP_UNUSED static void
 over(const char *what)
 {
     wscast_session_close(&session);
+    store_over(what);
 
     ok(wscast_list_empty(&waiters), "%s: nobody waits", what);
 
