@@ -113,7 +113,8 @@ void wscast_heap_abort(wscast_heap_t *h);
 
 /*
  * To be called with the lock just taken: ends what a dead process left behind.
- * tail: of the ring.  A journal that is none resets the heap, see _generation().
+ * tail: of the ring.  A journal that is none resets the heap: see
+ * wscast_heap_generation().
  */
 void wscast_heap_recover(wscast_heap_t *h, uint64_t tail);
 

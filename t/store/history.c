@@ -391,6 +391,49 @@ test_full(void)
 }
 
 
+/* How many messages are looked at to find the one with this offset. */
+
+static uint32_t
+steps_to(uint64_t offset)
+{
+    wscast_walk_t  w;
+
+    memset(&w, 0, sizeof(w));
+    w.h = &history;
+    w.steps = 1000;
+
+    if (wscast_history_find(&history, s("c"), &w.cell) != WSCAST_OK) {
+        abort();
+    }
+
+    w.entry = wscast_heap_at(&heap, w.cell);
+
+    if (wscast_history_start(&w, offset) == 0) {
+        abort();
+    }
+
+    return 1000 - w.steps;
+}
+
+
+static void
+test_nearer_end(void)
+{
+    unsigned  i;
+
+    begin(SMALL);
+
+    for (i = 0; i < 500; i++) {
+        publish("c", 400, 1000, "m");
+    }
+
+    is_int(steps_to(500), 2, "the last message is found from the end");
+    is_int(steps_to(491), 11, "so are those close to it");
+    is_int(steps_to(105), 5, "the oldest from the beginning");
+    ok(steps_to(300) <= 202, "none takes more than half of them");
+}
+
+
 /* All is taken by others, who cannot be evicted. */
 
 static void
@@ -454,6 +497,7 @@ main(void)
     test_forget();
     test_sweep();
     test_full();
+    test_nearer_end();
     test_no_room();
     test_memory();
     over();

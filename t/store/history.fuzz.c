@@ -1,6 +1,6 @@
 /*
  * history: the input is a script for one history in the least of heaps: groups
- * of bytes, each a deed, as of history_model.h, which compares all answers with
+ * of bytes, each a deed, as of history_deeds.h, which compares all answers with
  * those of plain arrays.  If the first byte is odd, there is also damage: then
  * nothing is promised but to stay inside of the memory, to end, and to be
  * whole after a reset.
@@ -22,7 +22,7 @@ static wscast_history_t  history;
 
 #define MUST  must
 
-#include "history_model.h"
+#include "history_deeds.h"
 
 
 typedef struct {

@@ -19,7 +19,7 @@ static unsigned          differences;
     } while (0)
 
 
-#include "history_model.h"
+#include "history_deeds.h"
 
 
 /* What a script is made of; the rest are reads. */
