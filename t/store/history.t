@@ -1,12 +1,13 @@
-# History and resume without Redis: positions, pages, keys, and what cannot be
-# recovered.
+# History and resume: positions, pages, keys, and what cannot be recovered; in
+# one host alone, and on two with Redis, where all is the same.
 
 use lib 't/lib';
 use Wscast;
 
-my $nginx = host(<<'CONF', workers => 3);
+my $CONF = <<'CONF';
 wscast_hub chat {
     zone 8m;
+    %%ENGINE%%
 
     channel  room:*   { history 5 10m; }
     channel  long:*   { history 1000 10m; echo off; }
@@ -14,7 +15,7 @@ wscast_hub chat {
 }
 
 server {
-    listen 127.0.0.1:%%PORT%%;
+    listen 127.0.0.1:%%PORT%% reuseport;
 
     location /ws {
         wscast              chat;
@@ -30,9 +31,11 @@ server {
 }
 CONF
 
+my (@hosts, $turn);
+
 sub client {
     my ($path) = @_;
-    my $ws = $nginx->ws($path // '/ws');
+    my $ws = $hosts[$turn++ % @hosts]->ws($path // '/ws');
     $ws->{welcome} = $ws->recv_json;
     return $ws;
 }
@@ -48,6 +51,22 @@ sub publish {
     return ask($ws, type => 'publish', channel => $channel, data => $data,
                @rest);
 }
+
+for my $redis (undef, redis()) {
+    my $engine = $redis ? 'redis redis://127.0.0.1:%%REDIS_PORT%%;' : '';
+    my $conf = $CONF =~ s/%%ENGINE%%/$engine/r;
+
+    @hosts = map { host($conf, workers => 3, $redis ? (redis => $redis) : ()) }
+        $redis ? (1, 2) : 1;
+    wait_until(sub { $_->hub->{redis_up} }) for $redis ? @hosts : ();
+
+    subtest $redis ? 'two hosts with Redis' : 'one host' => \&examine;
+}
+
+done_testing();
+
+
+sub examine {
 
 # -- positions -----------------------------------------------------------
 
@@ -255,7 +274,7 @@ for my $n (5 .. 9) {
 # -- a reload keeps it ---------------------------------------------------
 
 {
-    $nginx->reload;
+    $hosts[0]->reload;
     my $ws = client();
     $ws->json({ type => 'subscribe', channel => 'room:1',
                 since => { epoch => $epoch, offset => 9 } });
@@ -264,4 +283,4 @@ for my $n (5 .. 9) {
     is($ws->recv_json->{offset}, 10, '... the messages are there');
 }
 
-done_testing();
+}

@@ -1,12 +1,13 @@
-# Presence without Redis: who is on a channel, over all workers; who comes and
-# goes; who comes back in time, which nobody notices.
+# Presence: who is on a channel, over all workers; who comes and goes; who comes
+# back in time, which nobody notices; in one host alone, and on two with Redis.
 
 use lib 't/lib';
 use Wscast;
 
-my $nginx = host(<<'CONF', workers => 3);
+my $CONF = <<'CONF';
 wscast_hub chat {
     zone 16m;
+    %%ENGINE%%
 
     channel  slow:*  { presence on grace=1s; }
     channel  now:*   { presence on grace=0s; }
@@ -14,7 +15,7 @@ wscast_hub chat {
 }
 
 server {
-    listen 127.0.0.1:%%PORT%%;
+    listen 127.0.0.1:%%PORT%% reuseport;
 
     location /ws {
         wscast        chat;
@@ -31,9 +32,11 @@ server {
 }
 CONF
 
+my (@hosts, $turn);
+
 sub client {
     my ($path) = @_;
-    my $ws = $nginx->ws($path // '/ws');
+    my $ws = $hosts[$turn++ % @hosts]->ws($path // '/ws');
     $ws->{welcome} = $ws->recv_json;
     $ws->{id} = $ws->{welcome}{client};
     return $ws;
@@ -66,6 +69,22 @@ sub members {
     my $r = ask($ws, type => 'presence', channel => $channel, @rest);
     return map { $_->{client} } @{ $r->{members} };
 }
+
+for my $redis (undef, redis()) {
+    my $engine = $redis ? 'redis redis://127.0.0.1:%%REDIS_PORT%%;' : '';
+    my $conf = $CONF =~ s/%%ENGINE%%/$engine/r;
+
+    @hosts = map { host($conf, workers => 3, $redis ? (redis => $redis) : ()) }
+        $redis ? (1, 2) : 1;
+    wait_until(sub { $_->hub->{redis_up} }) for $redis ? @hosts : ();
+
+    subtest $redis ? 'two hosts with Redis' : 'one host' => \&examine;
+}
+
+done_testing();
+
+
+sub examine {
 
 # -- joins and leaves ----------------------------------------------------
 
@@ -191,7 +210,7 @@ on($blind, 'slow:1');
 
 {
     on($ann, 'slow:text');
-    my $text = $nginx->ws('/text?user=tom');
+    my $text = $hosts[0]->ws('/text?user=tom');
     my $e = event($ann);
     is("$e->{type} $e->{user}", 'join tom', 'a text client is a member');
     my $bob = client('/ws?user=bob');
@@ -205,13 +224,13 @@ on($blind, 'slow:1');
 # -- a worker dies -------------------------------------------------------
 
 {
-    my @all = map { client("/ws?user=u$_") } 1 .. 12;
+    my @all = map { client("/ws?user=u$_") } 1 .. 24;
     on($_, 'slow:kill') for @all;
     my $r = ask($all[0], type => 'presence', channel => 'slow:kill');
-    is($r->{total}, 12, 'twelve are there');
+    is($r->{total}, 24, "all are there");
 
-    $nginx->expect_log(qr/exited on signal 9/);
-    my ($victim) = $nginx->workers;
+    $hosts[0]->expect_log(qr/exited on signal 9/);
+    my ($victim) = $hosts[0]->workers;
     kill KILL => $victim;
     select undef, undef, undef, 0.5;
     my (@gone, @here);
@@ -227,7 +246,7 @@ on($blind, 'slow:1');
     ok(@here && @gone, scalar(@gone) . ' of them were on the worker killed');
 
     my $back = client("/ws?user=$gone[0]{welcome}{user}");
-    my $s = on($back, 'slow:kill');
+    my $s = on($back, 'slow:kill', client => $gone[0]{id});
     is($s->{member}, $gone[0]{id}, 'one of its clients comes back in time');
 
     my $w = $here[0];
@@ -251,7 +270,7 @@ on($blind, 'slow:1');
     on($bob, 'room:1');
     my $w = client('/ws?user=watcher');
     on($w, 'room:1');
-    $nginx->reload;
+    $hosts[0]->reload;
     my $new = client('/ws?user=new');
     on($new, 'room:1');
     is(join(' ', members($new, 'room:1')),
@@ -282,4 +301,4 @@ on($blind, 'slow:1');
     is(scalar(grep { $_ != 1 } values %seen), 0, '... once');
 }
 
-done_testing();
+}
