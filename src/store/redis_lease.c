@@ -7,7 +7,6 @@ static void ngx_wscast_lease_renew(ngx_wscast_remote_t *remote,
     ngx_uint_t create);
 static void ngx_wscast_lease_renewed(ngx_wscast_ask_t *ask,
     redisReply *reply);
-static uint64_t ngx_wscast_lease_orphan(ngx_wscast_remote_t *remote);
 static void ngx_wscast_lease_timer(ngx_event_t *ev);
 
 
@@ -217,7 +216,7 @@ ngx_wscast_lease_tick(ngx_wscast_remote_t *remote)
         return;
     }
 
-    nonce = ngx_wscast_lease_orphan(remote);
+    nonce = ngx_wscast_lease_orphan(remote, 0);
 
     if (nonce) {
         ngx_wscast_purge_bury(remote, nonce);
@@ -225,12 +224,9 @@ ngx_wscast_lease_tick(ngx_wscast_remote_t *remote)
 }
 
 
-/* A worker of this host that has, or had, members, and is gone; or 0. */
-
-static uint64_t
-ngx_wscast_lease_orphan(ngx_wscast_remote_t *remote)
+uint64_t
+ngx_wscast_lease_orphan(ngx_wscast_remote_t *remote, uint64_t nonce)
 {
-    uint64_t             nonce;
     ngx_wscast_store_t  *store;
 
     store = remote->store;
@@ -240,8 +236,6 @@ ngx_wscast_lease_orphan(ngx_wscast_remote_t *remote)
     }
 
     ngx_wscast_store_lock(store);
-
-    nonce = 0;
 
     do {
         nonce = wscast_presence_owner(&store->presence, nonce);

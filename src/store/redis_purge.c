@@ -16,6 +16,9 @@ static wscast_str_t ngx_wscast_purge_name(ngx_wscast_purge_t *purge,
     ngx_uint_t i);
 static ngx_int_t ngx_wscast_purge_channel(ngx_wscast_remote_t *remote,
     wscast_str_t channel);
+static ngx_int_t ngx_wscast_purge_send(ngx_wscast_remote_t *remote,
+    wscast_str_t lease, wscast_str_t channel, ngx_uint_t lose,
+    ngx_wscast_answer_pt answer);
 static void ngx_wscast_purge_purged(ngx_wscast_ask_t *ask, redisReply *reply);
 static uint32_t ngx_wscast_purge_grace(ngx_wscast_remote_t *remote,
     wscast_str_t channel);
@@ -302,28 +305,56 @@ ngx_wscast_purge_name(ngx_wscast_purge_t *purge, ngx_uint_t i)
 static ngx_int_t
 ngx_wscast_purge_channel(ngx_wscast_remote_t *remote, wscast_str_t channel)
 {
-    uint32_t             grace;
-    ngx_wscast_ask_t    *ask;
     ngx_wscast_purge_t  *purge;
 
     purge = &remote->purge;
+
+    return ngx_wscast_purge_send(remote,
+                                 wscast_str(purge->lease, purge->len),
+                                 channel, purge->lose,
+                                 ngx_wscast_purge_purged);
+}
+
+
+/* The client of a worker that has just died may be joining here. */
+
+void
+ngx_wscast_purge_sooner(ngx_wscast_remote_t *remote, uint64_t nonce,
+    wscast_str_t channel)
+{
+    u_char  *p, whose[NGX_WSCAST_LEASE_NAME];
+
+    p = ngx_snprintf(whose, NGX_WSCAST_LEASE_NAME, "%016xL:%016xL:",
+                     ngx_wscast_bus_host(remote->store->bus), nonce);
+
+    (void) ngx_wscast_purge_send(remote, wscast_str(whose, p - whose), channel,
+                                 1, ngx_wscast_ask_ignore);
+}
+
+
+static ngx_int_t
+ngx_wscast_purge_send(ngx_wscast_remote_t *remote, wscast_str_t lease,
+    wscast_str_t channel, ngx_uint_t lose, ngx_wscast_answer_pt answer)
+{
+    uint32_t           grace;
+    ngx_wscast_ask_t  *ask;
+
     grace = ngx_wscast_purge_grace(remote, channel);
 
-    if (purge->lose) {
+    if (lose) {
         ngx_wscast_lost_miss(remote, channel, grace);
     }
 
-    ask = ngx_wscast_ask(remote, NGX_WSCAST_SCRIPT_PURGE,
-                         ngx_wscast_purge_purged, remote);
+    ask = ngx_wscast_ask(remote, NGX_WSCAST_SCRIPT_PURGE, answer, remote);
     if (ask == NULL) {
         return NGX_ERROR;
     }
 
     ngx_wscast_lease_members(ask, channel);
     ngx_wscast_ask_name(ask, channel);
-    ngx_wscast_ask_word(ask, wscast_str(purge->lease, purge->len));
+    ngx_wscast_ask_word(ask, lease);
 
-    if (purge->lose) {
+    if (lose) {
         ngx_wscast_ask_number(ask, grace);
 
     } else {

@@ -107,6 +107,7 @@ ngx_wscast_remote_cancel(ngx_wscast_store_t *store, wscast_query_t *q)
 static ngx_int_t
 ngx_wscast_query_send(ngx_wscast_remote_t *remote, wscast_query_t *q)
 {
+    uint64_t           nonce;
     ngx_int_t          rc;
     ngx_wscast_ask_t  *ask;
 
@@ -130,6 +131,13 @@ ngx_wscast_query_send(ngx_wscast_remote_t *remote, wscast_query_t *q)
             || q->member.client.len != WSCAST_CLIENT_ID)
         {
             return NGX_DECLINED;
+        }
+
+        for (nonce = ngx_wscast_lease_orphan(remote, 0);
+             nonce;
+             nonce = ngx_wscast_lease_orphan(remote, nonce))
+        {
+            ngx_wscast_purge_sooner(remote, nonce, q->channel);
         }
 
         rc = ngx_wscast_lease_note(remote, q->channel);

@@ -162,6 +162,12 @@ ngx_int_t ngx_wscast_lease_begin(ngx_wscast_remote_t *remote);
 /* redis_lease.c: the keys of a channel's members, in the scripts' order. */
 void ngx_wscast_lease_members(ngx_wscast_ask_t *ask, wscast_str_t channel);
 
+/*
+ * redis_lease.c: the nonce of a worker of this host that has, or had, members,
+ * and is gone, after this nonce (0: the first); 0: there is none.
+ */
+uint64_t ngx_wscast_lease_orphan(ngx_wscast_remote_t *remote, uint64_t nonce);
+
 /* redis_lease.c: before a join; NGX_OK or as ngx_wscast_ask_send(). */
 ngx_int_t ngx_wscast_lease_note(ngx_wscast_remote_t *remote,
     wscast_str_t channel);
@@ -172,11 +178,14 @@ wscast_str_t ngx_wscast_lease_where(ngx_wscast_ask_t *ask);
 
 /*
  * redis_purge.c: the end of a lease: a dead worker's of this host, one of this
- * worker that has a new one, one that was claimed by a poll.
+ * worker that has a new one, a dead worker's on this channel alone, and one
+ * that was claimed.
  */
 void ngx_wscast_purge_bury(ngx_wscast_remote_t *remote, uint64_t nonce);
 void ngx_wscast_purge_replace(ngx_wscast_remote_t *remote,
     wscast_str_t lease);
+void ngx_wscast_purge_sooner(ngx_wscast_remote_t *remote, uint64_t nonce,
+    wscast_str_t channel);
 void ngx_wscast_purge_begin(ngx_wscast_remote_t *remote, wscast_str_t lease,
     ngx_uint_t lose);
 

@@ -177,19 +177,19 @@ const wscast_str_t  ngx_wscast_script_expire = wscast_string(
 
 
 /*
- * ARGV: name, lease, grace or "", limit.  Answers how many have left, 1 if
- * there may be others.
+ * ARGV: name, the beginning of a lease, grace or "", limit.  Answers how many
+ * have left, 1 if there may be others.
  */
 
 const wscast_str_t  ngx_wscast_script_purge = wscast_string(
     HEAD
-    "local lease, grace, max = ARGV[2] .. '\\0', ARGV[3], tonumber(ARGV[4])\n"
+    "local lease, grace, max = ARGV[2], ARGV[3], tonumber(ARGV[4])\n"
     "local found = redis.call('ZRANGEBYLEX', W, '[' .. lease,\n"
     "    '(' .. lease .. '\\255', 'LIMIT', 0, max)\n"
     "local n = 0\n"
     "\n"
     "for _, x in ipairs(found) do\n"
-    "    local known = x:sub(#lease + 1)\n"
+    "    local known = x:match('%z(.*)')\n"
     "    local r = member(known)\n"
     "    if not r then\n"
     "        redis.call('ZREM', W, x)\n"
