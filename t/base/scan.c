@@ -370,10 +370,56 @@ test_reference(void)
 }
 
 
+static void
+test_elements(void)
+{
+    size_t         i, n;
+    char           joined[256];
+    unsigned       bad;
+    wscast_str_t   array, element;
+
+    static const struct {
+        wscast_str_t  array;
+        const char   *elements;
+    } arrays[] = {
+        { J("[]"), "" }, { J("[ \n]"), "" }, { J("[1]"), "1;" },
+        { J("[ 1 , 2\t,3 ]"), "1;2;3;" }, { J("[[],[1,2],{}]"),
+          "[];[1,2];{};" },
+        { J("[\"]\",\",\",\"\\\"\",null]"),
+          "\"]\";\",\";\"\\\"\";null;" },
+        { J("[{\"a\":[1,{\"b\":\"}\"}]} , -1.5e3]"),
+          "{\"a\":[1,{\"b\":\"}\"}]};-1.5e3;" }
+    };
+
+    bad = 0;
+
+    for (i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++) {
+        n = arrays[i].array.len;
+        array = wscast_str(memcpy(unit_guard(n), arrays[i].array.data, n), n);
+        joined[0] = '\0';
+        n = 0;
+
+        while (wscast_json_element(&array, &element)) {
+            n += (size_t) snprintf(joined + n, sizeof(joined) - n, "%.*s;",
+                                   (int) element.len, element.data);
+        }
+
+        bad += strcmp(joined, arrays[i].elements) != 0
+               || wscast_json_element(&array, &element);
+    }
+
+    is_int(bad, 0, "the elements of an array are cut off one by one");
+
+    array = wscast_str(NULL, 0);
+    ok(!wscast_json_element(&array, &element), "what is absent has none");
+}
+
+
 int
 main(void)
 {
     test_lists();
+    test_elements();
     test_depth();
     test_members();
     test_reference();

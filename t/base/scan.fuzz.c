@@ -79,6 +79,27 @@ beyond_cjson(const uint8_t *data, size_t len)
 }
 
 
+/* The number of elements of an array, each of which is a value. */
+
+static int
+elements(const uint8_t *data, size_t len)
+{
+    int            n;
+    size_t         at;
+    wscast_str_t   array, element;
+
+    for (at = 0; data[at] != '['; at++) { /* void */ }
+
+    array = wscast_str(data + at, len - at);
+
+    for (n = 0; wscast_json_element(&array, &element); n++) {
+        value(element, data, len);
+    }
+
+    return n;
+}
+
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -109,6 +130,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         json = cJSON_ParseWithOpts(text, NULL, 1);
         must(json != NULL);
         must(!!cJSON_IsObject(json) == object);
+        must(!cJSON_IsArray(json)
+             || elements(data, len) == cJSON_GetArraySize(json));
 
         cJSON_Delete(json);
         free(text);
