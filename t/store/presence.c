@@ -383,6 +383,7 @@ test_page(void)
     is_int(next, 0, "then there is no more");
     is_str(who(C, 0, 100, 1), "1", "however little bytes, one is told");
     is_str(who(C, next, 100, 49), "2 3 4", "as many as begin in the bytes");
+    is_str(who(C, cursor, 100, 48), "5 6", "none once there are the bytes");
     is_str(who(C, 0, 0, 100), "", "none are asked for, none come");
     ok(total == 9 && next == 0, "but their number");
 
@@ -394,6 +395,11 @@ test_page(void)
     is_str(who(C, cursor, 2, 100000), "6 7", "and his neighbours");
     is_str(who(C, 1ull << 40, 2, 100000), "", "beyond the last is nobody");
     is_int(next, 0, "nor is there more");
+
+    who(C, cursor, 3, 100000);
+    leave(C, 9, 1);
+    is_str(who(C, next, 2, 100000), "", "all that were behind may be gone");
+    is_int(total, 5, "which is no damage");
 
     lose(C, 6, 1, 1000);
     is_str(who(C, cursor, 2, 100000), "6 7", "who is lost is there");
