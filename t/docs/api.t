@@ -10,7 +10,10 @@ binmode Test::More->builder->$_, ':encoding(UTF-8)'
     for 'output', 'failure_output';
 
 my $nginx = host(<<'CONF');
-wscast_hub chat { }
+wscast_hub chat {
+    channel  room:*  { presence on; }
+    channel  news:*  { history 100 1d; }
+}
 
 server {
     listen 127.0.0.1:%%PORT%%;
@@ -18,6 +21,11 @@ server {
     location /tutorial {
         wscast          chat text;
         wscast_channel  "room:$arg_room";
+    }
+
+    location /json {
+        wscast       chat;
+        wscast_user  $arg_user;
     }
 
     location /api/ {
@@ -31,6 +39,7 @@ server {
 CONF
 
 my @subscribers = map { $nginx->ws('/tutorial?room=7') } 1 .. 2;
+my $ann = $nginx->ws('/json?user=ann');
 my $base = 'http://127.0.0.1:' . $nginx->port . '/';
 
 sub run {
@@ -62,9 +71,15 @@ for my $file ('docs/api.md', 'docs/operations.md') {
             $n++;
         }
     }
+
+    next if $file ne 'docs/api.md';
+
+    is($ann->recv_json->{user}, 'ann', 'who was disconnected there was here');
+    is($ann->wait_close->{code}, 4403, '... until then');
 }
 
-cmp_ok($n, '>', 8, 'there are examples');
+cmp_ok($n, '>', 25, 'there are examples');
+
 
 my ($curl) = map { $_->{text} =~ /^(curl .*)$/m } grep { $_->{lang} eq 'sh' }
     Wscast::Docs::blocks('README.md');

@@ -103,14 +103,11 @@ sub errors {
 }
 
 {
-    my %status = (BAD_REQUEST => 400, NOT_FOUND => 404, NOT_ALLOWED => 405,
-        REQUEST_ENTITY_TOO_LARGE => 413, INTERNAL_SERVER_ERROR => 500,
-        SERVICE_UNAVAILABLE => 503);
-    my $api = Wscast::Docs::text('src/http/api.c');
-    my @known = map { "400 $_" } $api =~ /return "([^"]+)";/g;
+    my $api   = Wscast::Docs::text('src/http/api.h') =~ s/\\\n\s*//gr;
+    my @known;
 
-    while ($api =~ /reply_error\([^"]*NGX_HTTP_(\w+),\s*"([^"]+)"\)/g) {
-        push @known, ($status{$1} // $1) . " $2";
+    while ($api =~ /\bX\(\w+,\s*(\d+),\s*"([^"]+)"\)/g) {
+        push @known, "$1 $2" =~ s/ enabled on\K$/ C/r;
     }
 
     same('errors of the API', errors('docs/api.md'), \@known);
