@@ -55,6 +55,8 @@ static wscast_status_t wscast_token_fill(const wscast_json_member_t *m,
     wscast_claims_t *claims, const char **reason);
 static wscast_status_t wscast_token_seconds(wscast_str_t raw,
     uint64_t *seconds);
+static int wscast_token_exponent(const unsigned char *p,
+    const unsigned char *end);
 static wscast_status_t wscast_token_grants(wscast_str_t json,
     wscast_grants_t **grants);
 static wscast_status_t wscast_token_patterns(wscast_str_t array,
@@ -405,7 +407,7 @@ wscast_token_fill(const wscast_json_member_t *m, wscast_claims_t *claims,
 static wscast_status_t
 wscast_token_seconds(wscast_str_t raw, uint64_t *seconds)
 {
-    int                   exponent, n, sign;
+    int                   exponent, n;
     double                value;
     const unsigned char  *p, *end;
 
@@ -437,18 +439,7 @@ wscast_token_seconds(wscast_str_t raw, uint64_t *seconds)
         }
     }
 
-    if (p < end) {
-        sign = (p + 1 < end && p[1] == '-') ? -1 : 1;
-        n = 0;
-
-        for (p++; p < end; p++) {
-            if (*p >= '0' && *p <= '9' && n < 100000) {
-                n = n * 10 + (*p - '0');
-            }
-        }
-
-        exponent += sign * n;
-    }
+    exponent += wscast_token_exponent(p, end);
 
     /* both ends are far beyond what a double can hold */
 
@@ -464,6 +455,26 @@ wscast_token_seconds(wscast_str_t raw, uint64_t *seconds)
                                           : (uint64_t) 1 << 53;
 
     return WSCAST_OK;
+}
+
+
+/* What is from the "e" on, if there is one; bounded. */
+
+static int
+wscast_token_exponent(const unsigned char *p, const unsigned char *end)
+{
+    int  n, negative;
+
+    negative = (end - p > 1 && p[1] == '-');
+    n = 0;
+
+    for ( /* void */ ; p < end; p++) {
+        if (*p >= '0' && *p <= '9' && n < 100000) {
+            n = n * 10 + (*p - '0');
+        }
+    }
+
+    return negative ? -n : n;
 }
 
 

@@ -5,9 +5,13 @@
 #define NGX_HTTP_WSCAST_ZONE      (32 * 1024 * 1024)
 
 
+static void ngx_http_wscast_merge_pairs(ngx_http_wscast_loc_conf_t *prev,
+    ngx_http_wscast_loc_conf_t *conf);
 static char *ngx_http_wscast_check_handler(ngx_conf_t *cf,
     ngx_http_wscast_loc_conf_t *conf);
 static char *ngx_http_wscast_merge_session(ngx_conf_t *cf,
+    ngx_http_wscast_loc_conf_t *conf);
+static char *ngx_http_wscast_init_heartbeat(ngx_conf_t *cf,
     ngx_http_wscast_loc_conf_t *conf);
 static char *ngx_http_wscast_check_token(ngx_conf_t *cf,
     ngx_http_wscast_loc_conf_t *conf);
@@ -198,6 +202,26 @@ ngx_http_wscast_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->subscriptions, prev->subscriptions, 128);
     ngx_conf_merge_uint_value(conf->hold, prev->hold, NGX_HTTP_WSCAST_RELEASE);
 
+    ngx_http_wscast_merge_pairs(prev, conf);
+
+    if (ngx_http_wscast_check_handler(cf, conf) != NGX_CONF_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->hub == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    return ngx_http_wscast_merge_session(cf, conf);
+}
+
+
+/* What one directive sets together is inherited together. */
+
+static void
+ngx_http_wscast_merge_pairs(ngx_http_wscast_loc_conf_t *prev,
+    ngx_http_wscast_loc_conf_t *conf)
+{
     if (conf->origins == NGX_CONF_UNSET_PTR
         && conf->any_origin == NGX_CONF_UNSET)
     {
@@ -224,16 +248,6 @@ ngx_http_wscast_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->heartbeat_in = ngx_http_wscast_ping;
         conf->heartbeat_out = ngx_http_wscast_pong;
     }
-
-    if (ngx_http_wscast_check_handler(cf, conf) != NGX_CONF_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (conf->hub == NULL) {
-        return NGX_CONF_OK;
-    }
-
-    return ngx_http_wscast_merge_session(cf, conf);
 }
 
 
@@ -274,7 +288,6 @@ static char *
 ngx_http_wscast_merge_session(ngx_conf_t *cf,
     ngx_http_wscast_loc_conf_t *conf)
 {
-    ngx_pool_cleanup_t     *cln;
     wscast_session_conf_t  *s;
 
     s = &conf->conn.session;
@@ -306,34 +319,49 @@ ngx_http_wscast_merge_session(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    if (conf->heartbeat) {
-
-        if (wscast_heartbeat_init(&s->heartbeat,
-                                  wscast_str(conf->heartbeat_in.data,
-                                             conf->heartbeat_in.len),
-                                  wscast_str(conf->heartbeat_out.data,
-                                             conf->heartbeat_out.len))
-            != WSCAST_OK)
-        {
-            return NGX_CONF_ERROR;
-        }
-
-        cln = ngx_pool_cleanup_add(cf->pool, 0);
-        if (cln == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        cln->handler = ngx_http_wscast_heartbeat_cleanup;
-        cln->data = &s->heartbeat;
-    }
-
-    if (ngx_http_wscast_check_token(cf, conf) != NGX_CONF_OK
+    if (ngx_http_wscast_init_heartbeat(cf, conf) != NGX_CONF_OK
+        || ngx_http_wscast_check_token(cf, conf) != NGX_CONF_OK
         || ngx_http_wscast_check_size(cf, conf) != NGX_CONF_OK)
     {
         return NGX_CONF_ERROR;
     }
 
     return ngx_http_wscast_static_grants(cf, conf);
+}
+
+
+static char *
+ngx_http_wscast_init_heartbeat(ngx_conf_t *cf,
+    ngx_http_wscast_loc_conf_t *conf)
+{
+    ngx_pool_cleanup_t     *cln;
+    wscast_session_conf_t  *s;
+
+    if (!conf->heartbeat) {
+        return NGX_CONF_OK;
+    }
+
+    s = &conf->conn.session;
+
+    if (wscast_heartbeat_init(&s->heartbeat,
+                              wscast_str(conf->heartbeat_in.data,
+                                         conf->heartbeat_in.len),
+                              wscast_str(conf->heartbeat_out.data,
+                                         conf->heartbeat_out.len))
+        != WSCAST_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    cln->handler = ngx_http_wscast_heartbeat_cleanup;
+    cln->data = &s->heartbeat;
+
+    return NGX_CONF_OK;
 }
 
 
