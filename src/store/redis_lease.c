@@ -58,6 +58,7 @@ ngx_wscast_lease_begin(ngx_wscast_remote_t *remote)
                                      ++remote->generation)
                         - remote->lease;
     remote->ticks = 0;
+    remote->refused = 0;
 
     ngx_wscast_store_own(store);
     ngx_wscast_lease_renew(remote, 1);
@@ -81,7 +82,7 @@ ngx_wscast_lease_renew(ngx_wscast_remote_t *remote, ngx_uint_t create)
     none = wscast_str(NULL, 0);
 
     ask = ngx_wscast_ask(remote, NGX_WSCAST_SCRIPT_RENEW,
-                         ngx_wscast_lease_renewed, remote);
+                         ngx_wscast_lease_renewed, create ? NULL : remote);
     if (ask == NULL) {
         return;
     }
@@ -104,7 +105,16 @@ ngx_wscast_lease_renewed(ngx_wscast_ask_t *ask, redisReply *reply)
 
     remote = ask->remote;
 
+    /* it may be of a lease before this one */
+
+    lease = ngx_wscast_ask_at(ask, 2);
+
+    if (!wscast_str_eq(lease, wscast_str(remote->lease, remote->lease_len))) {
+        return;
+    }
+
     if (reply == NULL) {
+        remote->refused = (ask->data == NULL || remote->refused);
         return;
     }
 
@@ -113,13 +123,12 @@ ngx_wscast_lease_renewed(ngx_wscast_ask_t *ask, redisReply *reply)
         return;
     }
 
-    /* it may be of a lease before this one */
+    if (remote->refused && reply->integer) {
+        remote->refused = 0;
+        remote->store->handler->rejoin(remote->store->ctx);
+    }
 
-    lease = ngx_wscast_ask_at(ask, 2);
-
-    if (reply->integer == 0
-        && wscast_str_eq(lease, wscast_str(remote->lease, remote->lease_len)))
-    {
+    if (reply->integer == 0) {
         ngx_log_error(NGX_LOG_WARN, remote->log, 0,
                       "wscast: redis has lost the lease of this worker: its "
                       "members join again");
@@ -204,8 +213,8 @@ ngx_wscast_lease_tick(ngx_wscast_remote_t *remote)
 
     remote->ticks++;
 
-    if (remote->ticks % NGX_WSCAST_LEASE_RENEW == 0) {
-        ngx_wscast_lease_renew(remote, 0);
+    if (remote->refused || remote->ticks % NGX_WSCAST_LEASE_RENEW == 0) {
+        ngx_wscast_lease_renew(remote, remote->refused);
     }
 
     if (remote->ticks % NGX_WSCAST_LEASE_POLL == 0) {

@@ -100,6 +100,7 @@ struct ngx_wscast_remote_s {
 
     time_t                  complained;     /* s: logged a refusal */
     unsigned                reloading:1;    /* Redis has forgotten scripts */
+    unsigned                refused:1;      /* the lease: Redis loads */
     unsigned                closing:1;
     unsigned                polling:1;
 };
