@@ -165,6 +165,7 @@ ngx_wscast_shared_change_apply(wscast_stamp_t *stamp, u_char *body, size_t len,
     change = wscast_container(stamp, ngx_wscast_shared_change_t, stamp);
     store = change->store;
 
+    ngx_wscast_store_vacate(store, len);
     wscast_heap_begin(&store->heap);
 
     change->rc = change->change(change->data, store);

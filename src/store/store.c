@@ -295,6 +295,7 @@ ngx_wscast_store_apply(wscast_stamp_t *stamp, u_char *body, size_t len,
     mark = wscast_container(stamp, ngx_wscast_store_mark_t, stamp);
     store = mark->store;
 
+    ngx_wscast_store_vacate(store, mark->channel.len);
     wscast_heap_begin(&store->heap);
 
     rc = wscast_history_mark(&store->history, mark->channel, mark->position,
@@ -343,6 +344,7 @@ ngx_wscast_store_mark(ngx_wscast_store_t *store, wscast_str_t channel,
     }
 
     ngx_wscast_store_lock(store);
+    ngx_wscast_store_vacate(store, channel.len);
     wscast_heap_begin(&store->heap);
 
     rc = wscast_history_mark(&store->history, channel, position,
@@ -373,16 +375,31 @@ ngx_wscast_store_mark(ngx_wscast_store_t *store, wscast_str_t channel,
 void
 ngx_wscast_store_own(ngx_wscast_store_t *store)
 {
-    uint64_t         nonce;
+    uint64_t         nonce, generation;
     wscast_status_t  rc;
 
-    nonce = ngx_wscast_bus_nonce(store->bus);
+    if (!store->ready) {
+        return;
+    }
 
-    if (!store->ready || nonce == 0 || nonce == store->owned) {
+    nonce = ngx_wscast_bus_nonce(store->bus);
+    generation = wscast_heap_generation(&store->heap);
+
+    if (generation != store->generation) {
+
+        /* all has been forgotten: the members here must be known again */
+
+        store->rejoin = (store->generation != 0);
+        store->generation = generation;
+        store->owned = 0;
+    }
+
+    if (nonce == 0 || nonce == store->owned) {
         return;
     }
 
     ngx_wscast_store_lock(store);
+    ngx_wscast_store_vacate(store, 0);
     wscast_heap_begin(&store->heap);
 
     rc = wscast_presence_own(&store->presence, nonce);
@@ -400,6 +417,24 @@ ngx_wscast_store_own(ngx_wscast_store_t *store)
     }
 
     ngx_wscast_store_unlock(store);
+}
+
+
+/*
+ * Under the lock, outside of a transaction: history gives way to what is about
+ * to be taken, a few objects with len bytes of strings.
+ */
+
+void
+ngx_wscast_store_vacate(ngx_wscast_store_t *store, size_t len)
+{
+    if (wscast_history_vacate(&store->history,
+                              3 * wscast_heap_blocks(len + 256),
+                              ngx_wscast_store_now())
+        == WSCAST_ERROR)
+    {
+        ngx_wscast_store_damaged(store);
+    }
 }
 
 

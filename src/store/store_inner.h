@@ -32,6 +32,7 @@ struct ngx_wscast_store_s {
     wscast_heap_t                       heap;
     wscast_history_t                    history;
     wscast_presence_t                   presence;
+    uint64_t                            generation; /* of the heap, last seen */
     uint64_t                            owned;      /* the nonce that is an
                                                        owner in presence */
 
@@ -46,6 +47,9 @@ struct ngx_wscast_store_s {
 
 /* store.c: the memory is damaged: says so once, and forgets all. */
 void ngx_wscast_store_damaged(ngx_wscast_store_t *store);
+
+/* store.c: room for objects with len bytes of strings; under the lock. */
+void ngx_wscast_store_vacate(ngx_wscast_store_t *store, size_t len);
 
 /* store.c: a random epoch, never 0. */
 uint64_t ngx_wscast_store_epoch(void);

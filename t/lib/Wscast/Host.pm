@@ -341,6 +341,17 @@ sub _force {
     return;
 }
 
+# The machine loses its power: kill -9 of all at once.  It does not count as
+# running any more, nor is its log examined for how it ended.
+
+sub crash {
+    my ($self) = @_;
+    kill 'KILL', $self->{pid}, $self->workers, $self->workers(old => 1);
+    $self->wait_end(5);
+    $self->{crashed} = 1;
+    return;
+}
+
 sub abandon {
     my ($self) = @_;
     $self->_force if $self->{pid} && !$self->_reap;
@@ -461,7 +472,7 @@ sub _gauges {
 sub closing_checks {
     my ($self) = @_;
 
-    return if !$self->{pid} || $self->{checked}++;
+    return if !$self->{pid} || $self->{crashed} || $self->{checked}++;
 
     local $Test::Builder::Level = $Test::Builder::Level + 2;
 
