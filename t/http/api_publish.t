@@ -176,6 +176,18 @@ settings($CONF, sub {
         refused(publish($one, $channel, 'x', 'Idempotency-Key: frozen'), 503,
             'engine is away', "while Redis stands still: $channel");
         cmp_ok(time - $begun, '<', scale(4), '... in bounded time');
+
+        # who does not wait for it
+        for my $path ("channels/$channel", 'publish') {
+            my $body = qq({"messages":[{"channel":"$channel","data":1}]});
+            my $sock = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                PeerPort => $two->port) or die;
+            syswrite $sock, "POST /api/$path HTTP/1.1\r\nHost: a\r\n"
+                . 'Content-Length: ' . length($body) . "\r\n\r\n$body";
+            select undef, undef, undef, 0.1;
+            close $sock;
+        }
+
         $redis->thaw;
         ok(wait_until(sub {
             publish($one, $channel, 'x', 'Idempotency-Key: frozen')->{status}
