@@ -7,6 +7,7 @@ use File::Basename qw(dirname);
 use File::Path qw(make_path);
 use File::Temp qw(tempdir);
 use HTTP::Tiny;
+use JSON::PP ();
 use IPC::Open3 qw(open3);
 use Time::HiRes qw(sleep time);
 
@@ -119,12 +120,15 @@ sub port { $_[0] =~ /:(\d+)/ ? $1 : die $_[0] }
 my $run = start();
 
 is(scalar @{ $run->{urls} }, 2, 'two hosts are named');
-is(scalar processes($run), 7, 'redis-server and two nginx of three run');
+is(scalar processes($run), 8, 'redis-server, the login and two nginx of three'
+    . ' run');
 
 for my $url (@{ $run->{urls} }) {
     like(body($url), qr/<title>wscast chat/, 'a host serves the page');
-    like(body("${url}wscast.js"), qr/export class Wscast\b/,
+    like(body("${url}wscast/wscast.js"), qr/export class Wscast\b/,
          'a host serves the client');
+    like(body("${url}vendor/react.js"), qr/export const \{.*\buseState\b/,
+         'a host serves React');
     like(body("${url}metrics"), qr/^wscast_connections/m,
          'a host tells its metrics');
 }
@@ -137,6 +141,36 @@ like(`$run->{curl} 2>/dev/null`, qr/"channel":"room:lobby"/,
      'the curl line is answered');
 is($ws->recv->{data}, '{"name":"curl","text":"hello"}',
    'and broadcasts to the other host');
+
+# The login: what it signs, nginx takes.
+
+sub sign_in {
+    my ($body) = @_;
+
+    return HTTP::Tiny->new(timeout => 5)->post("$run->{urls}[0]login",
+        { content => $body });
+}
+
+my $signed = sign_in('{"name":" Zo\u00eb "}');
+
+is($signed->{status}, 200, 'one signs in with a name');
+
+my $answer = JSON::PP::decode_json($signed->{content});
+
+cmp_ok($answer->{expires}, '>', time() + 290, 'for five minutes');
+$ws = connect_ws(port($run->{urls}[1]), "/ws?token=$answer->{token}");
+is($ws->recv_json->{user}, "Zo\x{eb}", 'and is then known by it');
+
+for my $none ('{"name":""}', '{"name":"  "}', '{}', '[]', 'no json', '',
+              '{"name":"' . 'x' x 33 . '"}', '{"name":"a\nb"}',
+              '{"name":["a"]}', '{"name":{}}', '{"name":"\u0000"}')
+{
+    like(sign_in($none)->{status}, qr/^4\d\d$/, "not with $none");
+}
+
+is(sign_in('x' x 2000)->{status}, 413, 'nor with a novel');
+is(HTTP::Tiny->new(timeout => 5)->get("$run->{urls}[0]login")->{status}, 404,
+   'and nobody by a link');
 
 ended($run, 'INT', 'Ctrl-C');
 
