@@ -80,7 +80,7 @@ replay     = $(addprefix $(BUILD)/replay/,$(call dash,$(1:%.fuzz.c=%)))
 
 # -- the module --------------------------------------------------------------
 
-.PHONY: all deps run test test-build asan sanitized-flags unit \
+.PHONY: all deps run pictures test test-build asan sanitized-flags unit \
         fuzz fuzz-all layers install clean help FORCE $(TARGETS:%=fuzz/%)
 .DELETE_ON_ERROR:
 
@@ -262,6 +262,10 @@ run:
 
 MODULES    = $(shell $(NGINX) -V 2>&1 | tr ' ' '\n' \
                | sed -n 's/^--modules-path=//p')
+
+#: make pictures    docs/chat.png and docs/chat-phone.png, of the chat
+pictures: all $(BUILD)/node $(REACT)
+	cd t/browser && node pictures.mjs
 
 #: make install     into nginx's modules directory, below DESTDIR
 install: all
