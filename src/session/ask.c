@@ -115,7 +115,6 @@ wscast_session_member(wscast_subscription_t *sub)
     wscast_session_t  *s;
 
     s = sub->subscriber;
-    sub->member = 1;
 
     a = wscast_ask_create(s, WSCAST_QUERY_JOIN, sub->channel->node.key,
                           wscast_empty);
@@ -124,6 +123,7 @@ wscast_session_member(wscast_subscription_t *sub)
         return;
     }
 
+    sub->member = 1;
     a->query.member.client = wscast_str(s->client, WSCAST_CLIENT_ID);
     a->query.member.user = s->user;
     a->query.member.info = s->info;

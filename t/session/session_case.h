@@ -63,7 +63,7 @@ static char                     sent[SENT][1024];
 static unsigned                 sent_opcode[SENT];
 static size_t                   sent_len[SENT];
 static char                     pub_channel[300], pub_data[300], pub_user[64];
-static char                     pub_client[64];
+static char                     pub_client[64], pub_key[64];
 static unsigned                 pub_flags;
 
 
@@ -119,6 +119,7 @@ publish(void *ctx, const wscast_pub_fields_t *f, wscast_receipt_t *receipt,
     text_of(pub_data, sizeof(pub_data), f->data);
     text_of(pub_user, sizeof(pub_user), f->user);
     text_of(pub_client, sizeof(pub_client), f->client);
+    text_of(pub_key, sizeof(pub_key), f->key);
     pub_flags = f->flags;
     confused += f->time != 1234;
 
@@ -232,6 +233,7 @@ fresh(const wscast_dialect_t *dialect)
     conf.dialect = dialect;
     conf.channel_length = 20;
     conf.subscriptions = 3;
+    pub_channel[0] = '\0';
     conf.ping = 25;
 
     memset(&engine, 0, sizeof(engine));
@@ -363,7 +365,7 @@ says(const char *message)
 }
 
 
-static const char *
+TAP_UNUSED static const char *
 heard(void)
 {
     return nsent ? sent[nsent - 1] : "(nothing)";
