@@ -1,4 +1,4 @@
-/* dialect/json: section 4 of the contract, field by field. */
+/* dialect/json: what clients say, field by field. */
 
 #include "../lib/unit.h"
 
@@ -81,7 +81,7 @@ test_commands(void)
     is_command("{\"type\":\"subscribe\",\"id\":1,\"channel\":\"room:7\"}",
                WSCAST_CMD_SUBSCRIBE, "1", "room:7", "");
     is_command("{\"type\":\"subscribe\",\"channel\":\"caf\\u00e9\\n\","
-               "\"since\":{\"epoch\":\"0a\",\"offset\":5}}",
+               "\"since\":{\"epoch\":\"00000000000000aF\",\"offset\":5}}",
                WSCAST_CMD_SUBSCRIBE, "", "caf\xc3\xa9\n", "");
     is_command("{\"type\":\"subscribe\",\"id\":\"a\\\"b\"}",
                WSCAST_CMD_SUBSCRIBE, "\"a\\\"b\"", NULL, "");
@@ -177,197 +177,173 @@ test_invalid(void)
 
 
 static void
-tells(const wscast_event_t *e, const char *expected)
+test_since(void)
 {
-    int               valid;
-    unsigned          opcode;
-    wscast_str_t      out;
-    wscast_builder_t  b;
+    size_t            n;
+    char              text[300];
+    wscast_command_t  c;
 
-    wscast_builder_init(&b, 0);
-    opcode = wscast_dialect_json.encode(NULL, e, &b);
-    out = wscast_builder_payload(&b);
-    valid = wscast_json_valid(out);
+    static const char *const  epochs[] = {
+        "\"0a\"", "\"00000000000000a\"", "\"00000000000000ag\"",
+        "\"00000000000000a1 \"", "1", "null", "\"\\ud800aaaaaaaaaaaaa\"",
+        "\"0x000000000000a1\"", "{}"
+    };
+    static const char *const  offsets[] = {
+        "-1", "1.0", "1e3", "\"1\"", "null", "12345678901234567", "[]"
+    };
+    static const char *const  clients[] = {
+        "\"\"", "7", "\"0123456789abcde\"", "\"0123456789abcdef0\"",
+        "\"\\ud8000123456789abc\"", "null"
+    };
 
-    is_mem(out.data, out.len, expected, strlen(expected), "told: %s",
-           expected);
+#define SINCE(members)                                                        \
+    "{\"type\":\"subscribe\",\"id\":1,\"since\":{" members "}}"
 
-    if (opcode != WSCAST_DIALECT_TEXT || !valid) {
-        ok(0, "it is one JSON text in a text frame");
+    c = decode(SINCE("\"epoch\":\"0123456789abCDEF\","
+                     "\"offset\":9999999999999999"));
+    ok(c.type == WSCAST_CMD_SUBSCRIBE && c.has_since && c.former.len == 0
+       && c.since.epoch == 0x0123456789abcdef
+       && c.since.offset == 9999999999999999, "since is read, to 16 digits");
+    c = decode(SINCE("\"epoch\":\"\\u0030123456789abcdef\",\"offset\":0,"
+                     "\"client\":\"\\u0041BCDEFGHIJKLMNOP\""));
+    ok(c.has_since && c.since.epoch == 0x0123456789abcdef
+       && c.since.offset == 0
+       && wscast_str_eq(c.former, s("ABCDEFGHIJKLMNOP")),
+       "written with escapes as well");
+    c = decode(SINCE("\"client\":\"ABCDEFGHIJKLMNOP\",\"other\":[{}]"));
+    ok(c.type == WSCAST_CMD_SUBSCRIBE && !c.has_since
+       && c.former.len == WSCAST_CLIENT_ID, "a client may come alone");
+    c = decode(SINCE(""));
+    ok(c.type == WSCAST_CMD_SUBSCRIBE && !c.has_since && c.former.len == 0,
+       "an empty since is none");
+    c = decode(SINCE("\"epoch\":\"\",\"epoch\":\"00000000000000a1\","
+                     "\"offset\":\"x\",\"offset\":3"));
+    ok(c.has_since && c.since.epoch == 0xa1 && c.since.offset == 3,
+       "of what comes twice the last counts");
+    c = decode("{\"type\":\"subscribe\",\"since\":5,\"since\":{}}");
+    is_int(c.type, WSCAST_CMD_SUBSCRIBE, "of since itself, too");
+    c = decode("{\"type\":\"ping\",\"since\":5,\"limit\":\"x\"}");
+    is_int(c.type, WSCAST_CMD_PING, "what a command has no use for is not "
+           "looked at");
+
+    for (n = 0; n < sizeof(epochs) / sizeof(epochs[0]); n++) {
+        snprintf(text, sizeof(text), SINCE("\"epoch\":%s,\"offset\":1"),
+                 epochs[n]);
+        is_invalid(text, "1", "epoch of since is not one of ours");
     }
 
-    wscast_builder_drop(&b);
+    for (n = 0; n < sizeof(offsets) / sizeof(offsets[0]); n++) {
+        snprintf(text, sizeof(text), SINCE("\"epoch\":\"00000000000000a1\","
+                                           "\"offset\":%s"), offsets[n]);
+        is_invalid(text, "1", "offset of since is not a whole number");
+    }
+
+    for (n = 0; n < sizeof(clients) / sizeof(clients[0]); n++) {
+        snprintf(text, sizeof(text), SINCE("\"client\":%s"), clients[n]);
+        is_invalid(text, "1", "client of since is not the id of a client");
+    }
+
+    is_invalid(SINCE("\"offset\":1"), "1", "epoch of since is not one of ours");
+    is_invalid(SINCE("\"epoch\":\"00000000000000a1\""), "1",
+               "offset of since is not a whole number");
+    is_invalid("{\"type\":\"subscribe\",\"since\":null}", "",
+               "since is not an object");
+    is_invalid("{\"type\":\"subscribe\",\"since\":[1]}", "",
+               "since is not an object");
 }
 
 
-static void
-test_answers(void)
-{
-    wscast_event_t  e;
-
-    memset(&e, 0, sizeof(e));
-
-    e.type = WSCAST_EVENT_WELCOME;
-    e.client = s("c1");
-    e.ping = 25;
-    tells(&e, "{\"type\":\"welcome\",\"client\":\"c1\",\"ping\":25}");
-
-    e.user = s("a\"nn");
-    e.msg = s("Welcome!");
-    tells(&e, "{\"type\":\"welcome\",\"client\":\"c1\",\"user\":\"a\\\"nn\","
-          "\"ping\":25,\"msg\":\"Welcome!\"}");
-
-    e.msg = s("{\"a\":[1]}");
-    tells(&e, "{\"type\":\"welcome\",\"client\":\"c1\",\"user\":\"a\\\"nn\","
-          "\"ping\":25,\"msg\":{\"a\":[1]}}");
-
-    e.type = WSCAST_EVENT_PONG;
-    tells(&e, "{\"type\":\"pong\"}");
-    e.id = s("\"x\"");
-    tells(&e, "{\"type\":\"pong\",\"id\":\"x\"}");
-
-    e.channel = s("room:7");
-    e.id = s("1");
-    e.type = WSCAST_EVENT_SUBSCRIBED;
-    tells(&e, "{\"type\":\"subscribed\",\"id\":1,\"channel\":\"room:7\"}");
-    e.type = WSCAST_EVENT_UNSUBSCRIBED;
-    tells(&e, "{\"type\":\"unsubscribed\",\"id\":1,\"channel\":\"room:7\"}");
-    e.id = s("");
-    tells(&e, "{\"type\":\"unsubscribed\",\"channel\":\"room:7\"}");
-    e.id = s("2.50");
-    e.type = WSCAST_EVENT_PUBLISHED;
-    tells(&e, "{\"type\":\"published\",\"id\":2.50,\"channel\":\"room:7\"}");
-
-    e.type = WSCAST_EVENT_ERROR;
-    e.code = 403;
-    e.reason = "not allowed to publish to";
-    tells(&e, "{\"type\":\"error\",\"id\":2.50,\"code\":403,"
-          "\"reason\":\"not allowed to publish to room:7\"}");
-
-    e.id = s("");
-    e.channel = s("a\"b\xff");
-    tells(&e, "{\"type\":\"error\",\"code\":403,"
-          "\"reason\":\"not allowed to publish to a\\\"b\xef\xbf\xbd\"}");
-
-    e.channel = s("");
-    e.code = 400;
-    e.reason = "unknown type";
-    tells(&e, "{\"type\":\"error\",\"code\":400,\"reason\":\"unknown type\"}");
-
-    e.type = WSCAST_EVENT_DISCONNECT;
-    tells(&e, "{\"type\":\"disconnect\",\"reconnect\":true}");
-}
-
+/* since is n objects deep, in a message. */
 
 static void
-test_messages(void)
+test_depth(void)
 {
-    wscast_event_t       e;
-    wscast_pub_fields_t  f;
+    size_t  n, i, len;
+    char    text[1000];
 
-#define MESSAGE(data)                                                         \
-    "{\"type\":\"message\",\"channel\":\"r\",\"data\":" data ",\"time\":5}"
+    for (n = 126; n <= 128; n++) {
+        len = (size_t) snprintf(text, sizeof(text),
+                                "{\"type\":\"subscribe\",\"since\":");
 
-    memset(&e, 0, sizeof(e));
-    memset(&f, 0, sizeof(f));
-
-    e.type = WSCAST_EVENT_MESSAGE;
-    e.pub = &f;
-    f.channel = s("r");
-    f.time = 5;
-
-    f.flags = WSCAST_PUB_JSON;
-    f.data = s("{\"n\": 9007199254740993}");
-    tells(&e, MESSAGE("{\"n\": 9007199254740993}"));
-
-    f.flags = 0;
-    tells(&e, MESSAGE("{\"n\": 9007199254740993}"));
-
-    f.data = s("he said \"hi\"\n");
-    tells(&e, MESSAGE("\"he said \\\"hi\\\"\\n\""));
-    f.data = s("");
-    tells(&e, MESSAGE("\"\""));
-    f.data = s("01");
-    tells(&e, MESSAGE("\"01\""));
-    f.data = s("a\xff");
-    tells(&e, MESSAGE("{\"base64\":\"Yf8=\"}"));
-
-    f.flags = WSCAST_PUB_BINARY;
-    f.data = s("{}");
-    tells(&e, MESSAGE("{\"base64\":\"e30=\"}"));
-
-    f.flags = WSCAST_PUB_POSITION;
-    f.data = s("1");
-    f.epoch = 0x00ab000000000f01;
-    f.offset = 18446744073709551615ull;
-    f.user = s("ann");
-    f.client = s("c1");
-    f.time = 1700000000123;
-    tells(&e, "{\"type\":\"message\",\"channel\":\"r\",\"data\":1,"
-          "\"epoch\":\"00ab000000000f01\",\"offset\":18446744073709551615,"
-          "\"user\":\"ann\",\"client\":\"c1\",\"time\":1700000000123}");
-
-    f.user = s("an\xff");
-    f.flags = 0;
-    tells(&e, "{\"type\":\"message\",\"channel\":\"r\",\"data\":1,"
-          "\"user\":\"an\xef\xbf\xbd\",\"client\":\"c1\","
-          "\"time\":1700000000123}");
-
-    f.user = s("ann");
-    f.kind = WSCAST_PUB_JOIN;
-    f.info = s("{\"age\":7}");
-    tells(&e, "{\"type\":\"join\",\"channel\":\"r\",\"client\":\"c1\","
-          "\"user\":\"ann\",\"info\":{\"age\":7}}");
-
-    f.info = s("no json");
-    f.user = s("");
-    tells(&e, "{\"type\":\"join\",\"channel\":\"r\",\"client\":\"c1\"}");
-
-    f.kind = WSCAST_PUB_LEAVE;
-    f.info = s("{\"age\":7}");
-    tells(&e, "{\"type\":\"leave\",\"channel\":\"r\",\"client\":\"c1\"}");
-}
-
-
-static void
-test_memory(void)
-{
-    size_t               n;
-    unsigned             opcode;
-    char                 data[500];
-    wscast_event_t       e;
-    wscast_builder_t     b;
-    wscast_prepared_t   *frame;
-    wscast_pub_fields_t  f;
-
-    memset(&e, 0, sizeof(e));
-    memset(&f, 0, sizeof(f));
-    memset(data, '\n', sizeof(data));
-
-    e.type = WSCAST_EVENT_MESSAGE;
-    e.pub = &f;
-    f.channel = s("r");
-    f.data = wscast_str(data, sizeof(data));
-
-    for (n = 1; n < 20; n++) {
-        unit_alloc_reset(n);
-
-        wscast_builder_init(&b, 0);
-        opcode = wscast_dialect_json.encode(NULL, &e, &b);
-        frame = wscast_builder_finish(&b, (unsigned char *) "h", 1);
-
-        if (frame) {
-            break;
+        for (i = 0; i < n; i++) {
+            len += (size_t) snprintf(text + len, sizeof(text) - len, "{\"\":");
         }
 
-        ok(opcode == WSCAST_DIALECT_TEXT && unit_live == 0,
-           "when allocation %zu fails there is no frame and no leak", n);
+        text[len++] = '1';
+        memset(text + len, '}', n + 1);
+        text[len + n + 1] = '\0';
+
+        is_int(decode(text).type, n < 128 ? WSCAST_CMD_SUBSCRIBE
+                                          : WSCAST_CMD_INVALID,
+               "%zu levels are %s", n + 1, n < 128 ? "read" : "too many");
+    }
+}
+
+
+static void
+test_pages(void)
+{
+    size_t            n;
+    char              text[200];
+    wscast_command_t  c;
+
+    static const char *const  limits[] = {
+        "0", "1001", "-1", "\"5\"", "1.5", "1e1", "null", "99999999999999999"
+    };
+    static const char *const  befores[] = {
+        "0", "-1", "\"5\"", "1.5", "12345678901234567", "{}"
+    };
+    static const char *const  afters[] = {
+        "5", "\"\"", "\"0\"", "\"x\"", "\"-1\"", "\"12345678901234567\"",
+        "\"\\ud800\"", "null"
+    };
+
+    c = decode("{\"type\":\"history\"}");
+    ok(c.type == WSCAST_CMD_HISTORY && c.limit == 0 && c.before == 0
+       && c.after == 0, "a page needs nothing");
+    c = decode("{\"type\":\"history\",\"limit\":1000,"
+               "\"before\":9999999999999999}");
+    ok(c.limit == 1000 && c.before == 9999999999999999,
+       "limit and before are read");
+    c = decode("{\"type\":\"presence\",\"limit\":1,\"after\":\"\\u0034\"}");
+    ok(c.type == WSCAST_CMD_PRESENCE && c.limit == 1 && c.after == 4,
+       "limit and after are read");
+
+    for (n = 0; n < sizeof(limits) / sizeof(limits[0]); n++) {
+        snprintf(text, sizeof(text), "{\"type\":\"history\",\"limit\":%s}",
+                 limits[n]);
+        is_invalid(text, "", "limit is not a number from 1 to 1000");
     }
 
-    ok(n > 3 && n < 20, "a message grows several times");
-    unit_alloc_reset(0);
-    wscast_prepared_release(frame);
-    is_int(unit_live, 0, "nothing is left allocated");
+    for (n = 0; n < sizeof(befores) / sizeof(befores[0]); n++) {
+        snprintf(text, sizeof(text), "{\"type\":\"history\",\"before\":%s}",
+                 befores[n]);
+        is_invalid(text, "", "before is not an offset");
+    }
+
+    for (n = 0; n < sizeof(afters) / sizeof(afters[0]); n++) {
+        snprintf(text, sizeof(text), "{\"type\":\"presence\",\"after\":%s}",
+                 afters[n]);
+        is_invalid(text, "", "after is not the next of an answer");
+    }
+}
+
+
+static void
+test_token(void)
+{
+    wscast_command_t  c;
+
+    c = decode("{\"type\":\"token\",\"id\":1,\"token\":\"a\\u002eb.c\"}");
+    ok(c.type == WSCAST_CMD_TOKEN && wscast_str_eq(c.token, s("a.b.c")),
+       "a token is read");
+    c = decode("{\"type\":\"token\",\"token\":\"\"}");
+    ok(c.type == WSCAST_CMD_TOKEN && c.token.len == 0, "an empty one, too");
+    is_invalid("{\"type\":\"token\",\"id\":1}", "1", "token is missing");
+    is_invalid("{\"type\":\"token\",\"token\":5}", "",
+               "token is not a string");
+    is_invalid("{\"type\":\"token\",\"token\":\"\\ud800\"}", "",
+               "token is not a string");
 }
 
 
@@ -384,9 +360,10 @@ main(void)
 
     test_commands();
     test_invalid();
-    test_answers();
-    test_messages();
-    test_memory();
+    test_since();
+    test_depth();
+    test_pages();
+    test_token();
 
     return done();
 }
