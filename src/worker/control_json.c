@@ -15,6 +15,7 @@ typedef enum {
 
 
 static ngx_int_t ngx_wscast_asked_string(wscast_str_t v, wscast_str_t *out);
+static void ngx_wscast_control_digits(u_char *p, uint64_t n);
 
 
 static const wscast_str_t  ngx_wscast_asks[] = {
@@ -208,10 +209,13 @@ ngx_wscast_answer_read(wscast_str_t bytes, ngx_wscast_answer_t *a)
 void
 ngx_wscast_control_hex(wscast_builder_t *b, uint64_t n)
 {
-    u_char  hex[18];
+    u_char  hex[16];
 
-    (void) ngx_sprintf(hex, "\"%016xL\"", n);
+    ngx_wscast_control_digits(hex, n);
+
+    wscast_builder_lit(b, "\"");
     wscast_builder_put(b, hex, sizeof(hex));
+    wscast_builder_lit(b, "\"");
 }
 
 
@@ -267,5 +271,20 @@ ngx_wscast_control_number(wscast_str_t v, uint64_t *n)
 void
 ngx_wscast_control_reply(u_char *p, uint64_t host, uint64_t worker)
 {
-    (void) ngx_sprintf(p, NGX_WSCAST_REPLY "%016xL:%016xL", host, worker);
+    p = ngx_cpymem(p, NGX_WSCAST_REPLY, sizeof(NGX_WSCAST_REPLY) - 1);
+
+    ngx_wscast_control_digits(p, host);
+    p[16] = ':';
+    ngx_wscast_control_digits(p + 17, worker);
+}
+
+
+static void
+ngx_wscast_control_digits(u_char *p, uint64_t n)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < 16; i++) {
+        p[i] = "0123456789abcdef"[n >> (60 - 4 * i) & 15];
+    }
 }
