@@ -355,6 +355,27 @@ step('tokens are renewed and nobody notices', async () => {
     await sees(ada, 'with a later token');
 });
 
+step('who is disconnected by the API is told, and comes back if he likes',
+     async () => {
+    const api = `${chat.urls[0]}api/users/Jonas`;
+    const jonas = await open(chat.urls[1], { name: 'Jonas' });
+
+    await sees(jonas, 'with a later token');
+    execFileSync('curl', ['-sf', '-X', 'DELETE', api], { stdio: 'ignore' });
+    await jonas.locator('#banner', { hasText: 'Disconnected by the server' })
+        .waitFor();
+    await jonas.waitForTimeout(3000);
+    assert.equal(await jonas.getAttribute('#state', 'data-state'), 'closed');
+    await jonas.click('#banner button');
+    await hidden(jonas.locator('#banner'));
+    await say(jonas, 'here again');
+    await sees(ada, 'here again');
+    assert.equal(await within(jonas, '.trouble').count(), 0);
+    assert.equal(await count(jonas, 'with a later token'), 1);
+    await jonas.context().close();
+    await waitForPeople(ada, 'Ada, Maya, 1 guest');
+});
+
 step('a reload moves a page to a new worker, without a loss', async () => {
     const before = await worker(ada);
     const said = Array.from({ length: 20 }, (_, i) => `reload ${100 + i}`);
