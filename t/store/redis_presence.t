@@ -27,6 +27,7 @@ server {
         wscast_allow  all "*";
         wscast_user   $arg_user;
         wscast_info   '{"host":%%PORT%%}';
+        wscast_drain  60s;
     }
 }
 CONF

@@ -1,8 +1,10 @@
 # The scripts that the store runs in Redis, called directly: they are cut out of
-# the C sources, as Redis gets them.
+# the C sources, as Redis gets them, and called by a user who may do no more
+# than docs/redis.md says that he must.
 
 use lib 't/lib';
 use Wscast;
+use Wscast::Docs;
 use Time::HiRes qw(sleep time);
 
 my $redis = redis();
@@ -35,8 +37,15 @@ for my $file (glob 'src/store/redis_scripts*.c') {
 
 is(scalar keys %script, 16, 'all scripts are found');
 
+my @docs = map { $_->{text} } Wscast::Docs::blocks('docs/redis.md');
+my ($acl) = map { /^(ACL SETUSER .*)$/m } @docs;
+is($redis->command(split / /, $acl), 'OK', 'Redis takes the ACL');
+
+my $user = another();
+is($user->command('AUTH', 'wscast', 'secret'), 'OK', '... and its user');
+
 for my $name (sort keys %script) {
-    $sha{$name} = eval { $redis->command('SCRIPT', 'LOAD', $script{$name}) };
+    $sha{$name} = eval { $user->command('SCRIPT', 'LOAD', $script{$name}) };
     like($sha{$name} // $@, qr/^[0-9a-f]{40}$/, "Redis takes $name");
 }
 
@@ -44,7 +53,7 @@ my $P = 'wscast:chat:';
 
 sub call {
     my ($name, $keys, @args) = @_;
-    return $redis->command('EVALSHA', $sha{$name}, scalar @$keys, @$keys,
+    return $user->command('EVALSHA', $sha{$name}, scalar @$keys, @$keys,
         @args);
 }
 
@@ -140,6 +149,23 @@ sub range {
         'half an envelope is refused');
     is($redis->command('HGET', key('a', 'meta'), 'o'), 4,
         '... and uses no offset');
+}
+
+# -- the published script ------------------------------------------------
+
+{
+    open my $fh, '<', 'docs/examples/publish.lua' or die "publish.lua: $!\n";
+    my $text = do { local $/; <$fh> };
+    $text =~ s/\A--[^\n]*\n\n//;
+    is($text, $script{publish}, 'publish.lua of the docs is what wscast calls');
+
+    my ($example) = grep { /--eval publish\.lua/ } @docs;
+    my $port = $redis->port;
+    $example =~ s/redis-cli/redis-cli -p $port/;
+    is(`cd docs/examples && $example`, "0123456789abcdef\n1\n0\n0\n",
+        'its example publishes');
+    is(parts(range('room:7')->[3])->{data}, '{"text":"hello"}',
+        '... into the history');
 }
 
 # -- UTF-8, against Perl's own judgement ---------------------------------
