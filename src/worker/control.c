@@ -299,6 +299,7 @@ ngx_wscast_control_retry(wscast_waiter_t *w)
 static void
 ngx_wscast_control_sent(wscast_receipt_t *receipt, wscast_status_t status)
 {
+    uint64_t           *counters;
     ngx_wscast_post_t  *post;
 
     post = wscast_container(receipt, ngx_wscast_post_t, receipt);
@@ -307,6 +308,12 @@ ngx_wscast_control_sent(wscast_receipt_t *receipt, wscast_status_t status)
         ngx_free(post);
         return;
     }
+
+    /* the bus has counted it, but nobody has published anything */
+
+    counters = ngx_wscast_bus_counters(post->control->hub->bus);
+    counters[status == WSCAST_OK ? WSCAST_COUNT_PUBLISHED
+                                 : WSCAST_COUNT_PUBLISH_FAILED]--;
 
     wscast_list_remove(&post->link);
     ngx_wscast_control_settled(post, status);

@@ -82,6 +82,9 @@ settings($CONF, sub {
 
     is($slow, 0, "$in: each of 40 questions is answered at once, and right");
 
+    is($_->hub->{publishes_total}, 0, '... and counted as no publish')
+        for $one, $two;
+
     # -- workers come and go ---------------------------------------------
 
     for my $time (1 .. 3) {
