@@ -144,21 +144,14 @@ ngx_http_wscast_question_message(wscast_query_t *query,
     const wscast_pub_fields_t *f)
 {
     wscast_event_t               e;
-    wscast_pub_fields_t          fields;
     ngx_http_wscast_question_t  *q;
 
     q = wscast_container(query, ngx_http_wscast_question_t, store);
 
     ngx_memzero(&e, sizeof(wscast_event_t));
 
-    fields = *f;
     e.type = WSCAST_EVENT_MESSAGE;
-    e.pub = &fields;
-
-    if (ngx_wscast_bus_remote(q->api->hub->bus)) {
-        /* anybody may write to Redis: the dialect shall look for itself */
-        fields.flags &= ~WSCAST_PUB_JSON;
-    }
+    e.pub = f;
 
     ngx_http_wscast_question_item(q, &e);
 }

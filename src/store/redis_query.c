@@ -312,6 +312,10 @@ ngx_wscast_query_entry(ngx_wscast_ask_t *ask, redisReply *reply, size_t i,
         return NGX_DECLINED;
     }
 
+    /* anybody may write to Redis: dialects shall look for themselves */
+
+    f->flags &= ~WSCAST_PUB_JSON;
+
     return NGX_OK;
 }
 
