@@ -86,17 +86,31 @@ sub errors {
         ? "$_->[0] $1" : () } Wscast::Docs::rows($file)];
 }
 
+# String literals side by side are one, as for the compiler.
+
+sub joined {
+    my ($source) = @_;
+    1 while $source =~ s/("(?:[^"\\\n]|\\.)*)"\s+"/$1/g;
+    return $source;
+}
+
 {
-    my $json = Wscast::Docs::text('src/dialect/json.c');
+    my $json = joined(Wscast::Docs::sources('src/dialect/json*.c'));
     my @known = map { "400 $_" } $json =~ /return "([^"]+)";/g,
         $json =~ /->reason = "([^"]+)";/g;
-    my $session = Wscast::Docs::sources('src/session/*.c');
+    my $session = joined(Wscast::Docs::sources('src/session/*.c'));
 
     while ($session =~ /session_error\(s,\s*[^,]+,\s*(\d+),\s*"([^"]+)",
         \s*([^)]+)\)/xg)
     {
         push @known, "$1 $2" . ($3 eq 'wscast_empty' ? '' : ' C');
     }
+
+    my $calls = () = $session =~ /session_error\(s,/g;
+    my $read  = () = $session =~ /session_error\(s,\s*[^,]+,\s*\d+,\s*"/g;
+
+    # two pass a reason on: what the dialect or the token's verifier says
+    is($calls - $read, 2, 'errors of the session: all are read');
 
     my @told = grep { !/^1|^4[0-9]{3}/ } @{ errors('docs/protocol.md') };
     same('errors of the json dialect', \@told, \@known);
@@ -113,27 +127,67 @@ sub errors {
     same('errors of the API', errors('docs/api.md'), \@known);
 }
 
+# -- refused handshakes, refused tokens ----------------------------------
+
+{
+    my %status = (BAD_REQUEST => 400, UNAUTHORIZED => 401, FORBIDDEN => 403,
+        INTERNAL_SERVER_ERROR => 500, SERVICE_UNAVAILABLE => 503);
+    my $accept = Wscast::Docs::text('src/wire/accept.c');
+    my $face   = joined(Wscast::Docs::sources(
+        'src/http/{upgrade,params,identity}.c'));
+    my $auth   = joined(Wscast::Docs::sources(
+        'src/auth/{token,signature}.c'));
+    my @known;
+
+    while ($accept =~ /accept_refuse\(out,\s*(\d+),\s*"((?:[^"\\]|\\.)+)"/g) {
+        push @known, "$1 " . $2 =~ s/\\"/"/gr;
+    }
+
+    while ($face =~ /refuse\(r, u, NGX_HTTP_(\w+),\s*"([^"]+)"/g) {
+        push @known, "$status{$1} $2";
+    }
+
+    while ($face =~ /reason = "([^"]+)";(?:\s+return NGX_HTTP_(\w+))?/g) {
+        push @known, ($2 ? $status{$2} : 500) . " $1";
+    }
+
+    push @known, map { "401 $_" } $auth =~ /reason = "([^"]+)";/g;
+
+    same('refused handshakes', errors('docs/operations.md'), \@known);
+}
+
 # -- log lines -----------------------------------------------------------
 
 {
-    my $source = Wscast::Docs::sources('src/{conn,bus,worker,http}/*.c');
+    my $source = joined(
+        Wscast::Docs::sources('src/{conn,bus,store,worker,http}/*.c'));
+    my @levels = (ALERT => 'alert', CRIT => 'crit', ERR => 'error',
+        WARN => 'warn', NOTICE => 'notice', INFO => 'info');
     my @known;
 
-    while ($source =~ /ngx_log_error\((.*?)\);/gs) {
-        my $text = join '', $1 =~ /"((?:[^"\\]|\\.)*)"/g;
-        next if $text !~ s/^wscast: //;
+    while ($source =~ /ngx_log_error\(([^"]*)"((?:[^"\\]|\\.)*)"/gs) {
+        my ($before, $text) = ($1, $2);
+        next if $text !~ s/^wscast: // || $before =~ /NGX_LOG_EMERG/;
+
+        # of two levels the worse one
+        my ($level) = grep { $before =~ /\bNGX_LOG_$_\b/ }
+            map { $levels[2 * $_] } 0 .. $#levels / 2;
+        my %name = @levels;
+
         $text =~ s/\\"/"/g;
         $text =~ s/%(?:\*s|ui|uz|V|s)/…/g;
-
-        # which of two things is wrong stands behind the format
-        $text =~ s/(?<=skipped: …)its .*//;
-        $text =~ s/^(redis … to …: … answered "…")AUTHSELECT$/$1/;
-        push @known, $text if $text ne '…';
+        push @known, ($level ? "$name{$level} " : '? ') . $text
+            if $text ne '…';
     }
 
     my ($lines) = Wscast::Docs::text('docs/operations.md')
         =~ /^## The error log$(.*?)^## /ms;
-    my @told = map { /`([^`]+)`/g } $lines =~ /^\| \w+ \| (`.*?) \|/mg;
+    my @told;
+
+    while ($lines =~ /^\| ([a-z]+) \| (`.*?) \|/mg) {
+        my ($level, $cell) = ($1, $2);
+        push @told, map { "$level $_" } $cell =~ /`([^`]+)`/g;
+    }
 
     same('lines of the error log', \@told, \@known);
 }
@@ -155,13 +209,12 @@ sub errors {
         }
     }
 
-    # these are for what is not there yet
-    my %not_yet = map { $_ => 1 } qw(join leave presence history);
-    my $json    = Wscast::Docs::text('src/dialect/json.c');
-    my @known   = grep { !$not_yet{$_} }
+    my $json  = Wscast::Docs::sources('src/dialect/json*.c');
+    my @known = (
         $json =~ /wscast_json_answer\(b, "(\w+)"/g,
         $json =~ /\\"type\\":\\"(\w+)/g,
-        $json =~ /wscast_string\("(\w+)"\),\s+WSCAST_CMD/g;
+        $json =~ /wscast_string\("(\w+)"\),\s+WSCAST_CMD/g,
+    );
 
     same('types of messages', [keys %types], \@known);
 }
