@@ -61,15 +61,15 @@ wscast_session_open(wscast_session_t *s, const wscast_session_conf_t *conf,
     rc = wscast_session_enter(s, params);
     s->speaking = 0;
 
+    if (!wscast_session_blocked(s)) {
+        s->resuming = 0;
+    }
+
     if (rc != WSCAST_OK) {
         return WSCAST_NOMEM;
     }
 
     wscast_session_welcome(s);
-
-    if (!wscast_session_blocked(s)) {
-        s->resuming = 0;
-    }
 
     return WSCAST_OK;
 }
@@ -129,7 +129,9 @@ wscast_session_keep(unsigned char **p, wscast_str_t from, wscast_str_t *to)
 void
 wscast_session_welcome(wscast_session_t *s)
 {
-    if (s->pending == 0 && s->welcome) {
+    /* while channels are being entered the next may not be live yet */
+
+    if (s->pending == 0 && !s->speaking && s->welcome) {
         s->handler->send(s->ctx, s->welcome);
         wscast_prepared_release(s->welcome);
         s->welcome = NULL;

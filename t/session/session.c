@@ -40,6 +40,15 @@ test_welcome(void)
     is_int(nsent, 2, "and messages follow");
     over("locations' channels");
 
+    fresh(JSON);
+    first_live = "room:1";
+    live = 0;
+    begin("room:1", "room:2", "", "");
+    is_int(nsent, 0, "one that is live at once does not welcome for the other");
+    become_live("room:2");
+    is_int(nsent, 1, "which does");
+    over("one live at once");
+
     fresh(TEXT);
     begin("room:1", NULL, "", "Welcome");
     is_str(heard(), "Welcome", "text: the operator's words");

@@ -2,12 +2,14 @@
  * session: the input is a script.  The first byte chooses dialects and whether
  * the engine gives receipts; then each byte is a deed: a client says something
  * (its text follows, its length first), a channel becomes live, the engine's
- * next answers, receipts done, room on the bus, a delivery, a close.
+ * next answers, receipts done, room on the bus, a delivery, a close, what
+ * happens in the store (whose answers come later), room for a client's frames.
  *
  * A client's frames are counted: each command of the json dialect is answered
- * exactly once, and nothing at all is told after the close.
+ * exactly once, and nothing at all is told after the close.  Positions have no
+ * hole, see fuzz_store.h, and members leave as often as they join.
  */
-/* libs: -lcjson */
+/* libs: -lcjson -lcrypto */
 
 #include "../lib/fuzz_main.h"
 
@@ -16,45 +18,38 @@
 #include "../../src/base/pattern.c"
 #include "../../src/base/prepared.c"
 #include "../../src/base/publication.c"
+#include "../../src/base/rule.c"
 #include "../../src/auth/grant.c"
+#include "../../src/auth/base64url.c"
+#include "../../src/auth/jwk.c"
+#include "../../src/auth/key.c"
+#include "../../src/auth/signature.c"
+#include "../../src/auth/token.c"
 #include "../../src/fanout/fanout.c"
 #include "../../src/wire/frame.c"
 #include "../../src/base/scan.c"
 #include "../../src/base/quote.c"
 #include "../../src/dialect/text.c"
 #include "../../src/dialect/json.c"
+#include "../../src/dialect/json_events.c"
 #include "../../src/dialect/dialect.c"
 #include "../../src/session/prepare.c"
 #include "../../src/session/publish.c"
+#include "../../src/session/ask.c"
+#include "../../src/session/late.c"
+#include "../../src/session/entry.c"
+#include "../../src/session/recover.c"
+#include "../../src/session/subscribe.c"
 #include "../../src/session/session.c"
 
 
-#define CLIENTS  3
-
-
-typedef struct {
-    wscast_session_t         s;
-    wscast_session_conf_t    conf;
-    unsigned                 open;
-    unsigned                 said;          /* commands, welcome included */
-    unsigned                 answered;
-    unsigned                 ended;         /* finalize() has been called */
-    unsigned                 was_blocked;
-    unsigned                 resumed;
-} client_t;
+#include "fuzz_store.h"
 
 
 static wscast_fanout_t   fanout;
-static wscast_engine_t   engine;
-static client_t          clients[CLIENTS];
 static wscast_list_t     receipts, waiters;
 static unsigned          live;
 static wscast_status_t   answer;
-
-
-static const wscast_str_t  names[] = {
-    wscast_string("a"), wscast_string("b"), wscast_string("ab")
-};
 
 
 static wscast_status_t
@@ -78,11 +73,11 @@ static wscast_status_t
 publish(void *ctx, const wscast_pub_fields_t *f, wscast_receipt_t *receipt,
     wscast_waiter_t *waiter)
 {
-    must(ctx == &engine && (receipt != NULL) == engine.receipts);
+    must(ctx == &engine && receipt);
     must(wscast_channel_valid(f->channel, 8));
     must(f->client.len == WSCAST_CLIENT_ID);
 
-    if (answer == WSCAST_MORE && !receipt) {
+    if (answer == WSCAST_MORE && !engine.receipts) {
         return WSCAST_OK;
     }
 
@@ -114,7 +109,6 @@ take_frame(void *ctx, wscast_prepared_t *p)
     client_t             *c;
     size_t                head;
     wscast_str_t          f;
-    static const char     message[] = "{\"type\":\"message\"";
 
     c = ctx;
     must(c->open);
@@ -124,16 +118,30 @@ take_frame(void *ctx, wscast_prepared_t *p)
     head = f.data[1] < 126 ? 2 : f.data[1] == 126 ? 4 : 10;
     must(f.len >= head);
 
-    if (c->conf.dialect->answers
-        && (f.len - head < sizeof(message) - 1
-            || memcmp(f.data + head, message, sizeof(message) - 1) != 0))
-    {
-        c->answered++;
-        must(wscast_json_valid(wscast_str(f.data + head, f.len - head)));
+    c->room -= c->room < f.len ? c->room : f.len;
 
-    } else {
-        must(!c->conf.dialect->answers || c->answered || c->ended);
+    if (c->conf.dialect->answers) {
+        f = wscast_str(f.data + head, f.len - head);
+
+        if (heard(c, f)) {
+            c->answered++;
+
+        } else {
+            must(c->answered || c->ended);
+        }
     }
+}
+
+
+static size_t
+room_for(void *ctx)
+{
+    client_t  *c;
+
+    c = ctx;
+    must(c->open);
+
+    return c->room;
 }
 
 
@@ -160,9 +168,16 @@ resume(void *ctx)
 }
 
 
+static void
+expires(void *ctx)
+{
+    must(ctx == NULL);          /* no token is taken here */
+}
+
+
 static const wscast_fanout_handler_t   fanout_handler = { first, last };
 static const wscast_session_handler_t  handler = {
-    take_frame, finalize, resume
+    take_frame, room_for, finalize, resume, expires
 };
 
 
@@ -184,7 +199,7 @@ open_client(client_t *c, unsigned n)
 
     close_client(c);
     memset(&p, 0, sizeof(p));
-    memset(p.id, '0' + n, WSCAST_CLIENT_ID);
+    memset(p.id, '0' + n % CLIENTS, WSCAST_CLIENT_ID);
 
     g.ops = WSCAST_MAY_ALL;
     g.pattern = wscast_str("a\001", 2);
@@ -195,6 +210,9 @@ open_client(client_t *c, unsigned n)
     p.grants = wscast_grants_create(&g, 1);
     p.own_grants = 1;
 
+    memset(c->member, 0, sizeof(c->member));
+    memset(c->known, 0, sizeof(c->known));
+    c->room = (size_t) -1;
     c->open = 1;
     c->said = 1;
     c->answered = 0;
@@ -206,34 +224,128 @@ open_client(client_t *c, unsigned n)
 
 
 static void
-say(client_t *c, const uint8_t **at, const uint8_t *end)
+speak(client_t *c, unsigned opcode, const void *text, size_t len)
 {
-    size_t            len;
-    unsigned          opcode;
     wscast_status_t   rc;
     unsigned char    *copy;
+
+    if (!c->open || c->ended || wscast_session_blocked(&c->s)) {
+        return;
+    }
+
+    copy = malloc(len ? len : 1);
+    must(copy);
+    memcpy(copy, text, len);
+
+    c->resumed = 0;
+    c->said++;
+    rc = wscast_session_message(&c->s, opcode, copy, len);
+    free(copy);
+
+    must(rc == WSCAST_OK || rc > 0);
+    c->ended |= rc != WSCAST_OK;
+    c->was_blocked = wscast_session_blocked(&c->s);
+}
+
+
+/* What comes of a subscribe is told from notices by its id. */
+
+static void
+say(client_t *c, const uint8_t **at, const uint8_t *end)
+{
+    size_t                len;
+    unsigned              opcode;
+    wscast_json_member_t  m[] = {
+        { .name = wscast_string("id") },
+        { .name = wscast_string("since") }
+    };
 
     len = *at < end ? *(*at)++ : 0;
     opcode = len & 0x80 ? WSCAST_OP_BINARY : WSCAST_OP_TEXT;
     len &= 0x7f;
     len = len < (size_t) (end - *at) ? len : (size_t) (end - *at);
 
-    if (c->open && !c->ended && !wscast_session_blocked(&c->s)) {
-        copy = malloc(len ? len : 1);
-        must(copy);
-        memcpy(copy, *at, len);
-
-        c->resumed = 0;
-        c->said++;
-        rc = wscast_session_message(&c->s, opcode, copy, len);
-        free(copy);
-
-        must(rc == WSCAST_OK || rc > 0);
-        c->ended |= rc != WSCAST_OK;
-        c->was_blocked = wscast_session_blocked(&c->s);
+    if (wscast_json_members(wscast_str(*at, len), m, 2) != WSCAST_OK
+        || (m[0].value.len && m[1].value.len == 0))
+    {
+        speak(c, opcode, *at, len);
     }
 
     *at += len;
+}
+
+
+/* One of the commands that ask the store. */
+
+static void
+ask(client_t *c, unsigned n)
+{
+    int         len;
+    char        text[200];
+    unsigned    i;
+    history_t  *h;
+
+    i = n & 1 ? 2 : 0;
+    h = &histories[i];
+
+    switch (n >> 1 & 3) {
+
+    case 0:
+        len = snprintf(text, sizeof(text), "{\"type\":\"presence\",\"id\":1,"
+                       "\"channel\":\"a\",\"limit\":%u}", n + 1);
+        break;
+
+    case 1:
+        len = snprintf(text, sizeof(text), "{\"type\":\"history\",\"id\":1,"
+                       "\"channel\":\"%s\",\"before\":%u}", i ? "ab" : "a",
+                       n / 8 + 1);
+        break;
+
+    case 2:
+        len = snprintf(text, sizeof(text), "{\"type\":\"unsubscribe\","
+                       "\"id\":1,\"channel\":\"%s\"}", i ? "ab" : "a");
+        break;
+
+    default:
+        len = snprintf(text, sizeof(text), "{\"type\":\"token\",\"id\":1,"
+                       "\"token\":\"%u\"}", (unsigned) h->top);
+    }
+
+    speak(c, WSCAST_OP_TEXT, text, (size_t) len);
+}
+
+
+/* Subscribes from n messages ago; 0 from 2 messages ahead. */
+
+static void
+go_on(client_t *c, unsigned n)
+{
+    int         len;
+    char        text[200];
+    unsigned    i;
+    uint64_t    from;
+    history_t  *h;
+
+    i = n & 1 ? 2 : 0;
+    n >>= 1;
+    h = &histories[i];
+    from = n == 0 ? h->at + 2 : h->at > n - 1 ? h->at - (n - 1) : 0;
+
+    if (!c->open || c->ended || wscast_session_blocked(&c->s)) {
+        return;
+    }
+
+    if (wscast_session_find(&c->s, names[i]) == NULL) {
+        c->since[i] = from;
+    }
+
+    len = snprintf(text, sizeof(text), "{\"type\":\"subscribe\",\"id\":1,"
+                   "\"channel\":\"%s\",\"since\":{\"epoch\":\"%016llx\","
+                   "\"offset\":%llu,\"client\":\"OLDOLDOLDOLDOLD1\"}}",
+                   i ? "ab" : "a", (unsigned long long) h->epoch,
+                   (unsigned long long) from);
+
+    speak(c, WSCAST_OP_TEXT, text, (size_t) len);
 }
 
 
@@ -258,38 +370,117 @@ become_live(wscast_str_t name)
 
 
 static void
-deliver_one(void *arg, void *subscriber)
+deliver_one(void *arg, wscast_subscription_t *sub)
 {
-    wscast_session_deliver(subscriber, arg);
+    wscast_session_deliver(sub, arg);
 }
 
 
 static void
-deliver(wscast_str_t name, unsigned flags)
+deliver_fields(const wscast_pub_fields_t *f)
 {
-    char                   id[WSCAST_CLIENT_ID];
     wscast_channel_t      *ch;
-    wscast_pub_fields_t    f;
     wscast_publication_t  *pub;
 
-    memset(id, '0' + flags % CLIENTS, sizeof(id));
-    memset(&f, 0, sizeof(f));
-    f.channel = name;
-    f.data = wscast_str("x", 1);
-    f.flags = flags & (WSCAST_PUB_BINARY|WSCAST_PUB_NO_ECHO);
-    f.client = wscast_str(id, flags & 1 ? sizeof(id) : 0);
-    f.exclude = wscast_str(id, flags & 4 ? sizeof(id) : 0);
-
-    pub = wscast_publication_create(&f);
+    pub = wscast_publication_create(f);
     must(pub);
 
-    ch = wscast_fanout_find(&fanout, name);
+    ch = wscast_fanout_find(&fanout, f->channel);
 
     if (ch) {
         wscast_fanout_deliver(&fanout, ch, deliver_one, pub);
     }
 
     wscast_publication_release(pub);
+}
+
+
+static void
+deliver(wscast_str_t name, unsigned flags)
+{
+    char                 id[WSCAST_CLIENT_ID];
+    wscast_pub_fields_t  f;
+
+    memset(id, '0' + flags % CLIENTS, sizeof(id));
+    memset(&f, 0, sizeof(f));
+    f.channel = name;
+    f.kind = flags == 15 ? WSCAST_PUB_JOIN : flags == 14 ? WSCAST_PUB_LEAVE
+                                           : WSCAST_PUB_MESSAGE;
+    f.data = wscast_str("x", 1);
+    f.flags = flags & (WSCAST_PUB_BINARY|WSCAST_PUB_NO_ECHO);
+    f.client = wscast_str(id, flags & 1 ? sizeof(id) : 0);
+    f.exclude = wscast_str(id, flags & 4 ? sizeof(id) : 0);
+
+    deliver_fields(&f);
+}
+
+
+/* Something happens to a channel with history. */
+
+static void
+happen(unsigned n)
+{
+    unsigned              i;
+    history_t            *h;
+    wscast_pub_fields_t   f;
+    static unsigned char  data[200 * 1024];
+
+    i = n & 1 ? 2 : 0;
+    h = &histories[i];
+
+    memset(&f, 0, sizeof(f));
+    f.channel = names[i];
+    f.flags = WSCAST_PUB_POSITION;
+    f.data = wscast_str("x", 1);
+
+    switch (n >> 1) {
+
+    case 0:                             /* it is published elsewhere */
+        h->top++;
+        return;
+
+    case 1:                             /* history is trimmed */
+        h->oldest = h->top;
+        return;
+
+    case 2:
+        h->lost ^= 1;
+        return;
+
+    case 3:                             /* what is elsewhere was missed */
+        f.kind = WSCAST_PUB_BROKEN;
+        h->top++;
+        h->at = h->top;
+        break;
+
+    case 4:
+        f.kind = WSCAST_PUB_BROKEN;
+        h->epoch++;
+        h->top = h->at = 0;
+        h->oldest = 1;
+        break;
+
+    case 5:                             /* what is held overflows soon */
+        if (data[0] == 0) {
+            memset(data, '1', sizeof(data));
+        }
+
+        f.flags |= WSCAST_PUB_JSON;     /* not escaped: that takes long */
+        f.data = wscast_str(data, sizeof(data));
+        break;
+
+    default:
+        break;
+    }
+
+    if (f.kind == WSCAST_PUB_MESSAGE) {
+        h->at++;
+        h->top += h->top < h->at;
+    }
+
+    f.epoch = h->epoch;
+    f.offset = h->at;
+    deliver_fields(&f);
 }
 
 
@@ -360,13 +551,39 @@ check(void)
             /* under way: the welcome or a subscription, held, or receipts */
 
             must(!c->conf.dialect->answers
-                 || c->said == c->answered + (c->s.pending != 0)
-                               + (c->s.held != NULL) + c->s.nanswers);
+                 || c->said == c->answered
+                               + (c->s.pending
+                                  && !(c->s.entry && c->s.entry->answered))
+                               + (c->s.held != NULL) + c->s.nanswers
+                               + c->s.nasks);
         }
     }
 
     must(fanout.subscriptions == subs);
     must(wscast_fanout_validate(&fanout));
+}
+
+
+/* It ends, and is closed later; or the store forgets its members. */
+
+static void
+finish(client_t *c, unsigned n)
+{
+    wscast_list_t  *l, *tmp;
+
+    if (!c->open) {
+        return;
+    }
+
+    if (n < 4) {
+        c->ended = 1;
+        wscast_session_end(&c->s, n & 1);
+        return;
+    }
+
+    wscast_list_each(l, tmp, &c->s.subscriptions) {
+        wscast_session_rejoin(wscast_container(l, wscast_subscription_t, link));
+    }
 }
 
 
@@ -427,6 +644,35 @@ deed(const uint8_t **at, const uint8_t *end)
 
         break;
 
+    case 9:
+        store_answer(n % 4);
+        break;
+
+    case 10:
+        happen(n);
+        break;
+
+    case 11:
+        go_on(c, n);
+        break;
+
+    case 12:
+        ask(c, n);
+        break;
+
+    case 13:
+        c->room = n < 8 ? n * 100 : (size_t) -1;
+
+        if (c->open) {
+            wscast_session_drained(&c->s);
+        }
+
+        break;
+
+    case 14:
+        finish(c, n);
+        break;
+
     default:
         say(c, at, end);
         break;
@@ -458,11 +704,23 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     engine.now = now;
     engine.ctx = &engine;
     engine.receipts = data[0] >> 7;
+    engine.rules = rules;
+    engine.nrules = 2;
+    engine.position = store_position;
+    engine.query = store_query;
+    engine.cancel = store_cancel;
+    engine.leave = store_leave;
+    engine.recovered = store_recovered;
+
+    for (i = 0; i < CHANNELS; i++) {
+        histories[i] = (history_t) { .epoch = 1, .oldest = 1 };
+    }
 
     live = 1;
     answer = WSCAST_OK;
     wscast_list_init(&receipts);
     wscast_list_init(&waiters);
+    wscast_list_init(&asked);
     wscast_fanout_init(&fanout, 7, &fanout_handler, &fanout);
 
     at = data + 1;
@@ -477,7 +735,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         close_client(&clients[i]);
     }
 
-    must(wscast_list_empty(&waiters));
+    must(wscast_list_empty(&waiters) && wscast_list_empty(&asked));
     must(fanout.subscriptions == 0 && fanout.channels.count == 0);
 
     while (!wscast_list_empty(&receipts)) {

@@ -55,6 +55,7 @@ static size_t                   has_room;       /* of the connection */
 static unsigned                 expired;        /* calls of expires() */
 static wscast_status_t          first_rc;       /* of a channel's first */
 static unsigned                 live;           /* channels are, at once */
+static const char              *first_live;     /* or this one alone is */
 static wscast_list_t            receipts, waiters;
 static unsigned                 published, resumed, finalized, nsent;
 static unsigned                 confused;
@@ -94,7 +95,7 @@ first(void *ctx, wscast_channel_t *channel)
 {
     (void) ctx;
 
-    channel->live = live;
+    channel->live = live || wscast_str_eq(channel->node.key, s(first_live));
 
     return first_rc;
 }
@@ -250,6 +251,7 @@ fresh(const wscast_dialect_t *dialect)
     answer = WSCAST_OK;
     first_rc = WSCAST_OK;
     live = 1;
+    first_live = "";
     published = resumed = finalized = nsent = confused = expired = 0;
     memset(&taken, 0, sizeof(taken));
     has_room = (size_t) -1;
