@@ -1,6 +1,8 @@
 #include "api.h"
 
 
+static ngx_int_t ngx_http_wscast_api_resource(wscast_str_t head,
+    ngx_uint_t named, ngx_http_wscast_at_e *at);
 static ngx_int_t ngx_http_wscast_api_below(ngx_http_request_t *r,
     ngx_str_t *path);
 static u_char *ngx_http_wscast_api_slashes(ngx_http_request_t *r,
@@ -35,6 +37,9 @@ static const struct {
     { wscast_string("presence"), NGX_HTTP_WSCAST_AT_PRESENCE }
 };
 
+#define NGX_HTTP_WSCAST_PARTS                                                 \
+    (sizeof(ngx_http_wscast_parts) / sizeof(ngx_http_wscast_parts[0]))
+
 
 ngx_int_t
 ngx_http_wscast_api_path(ngx_http_request_t *r, ngx_http_wscast_at_e *at,
@@ -63,36 +68,26 @@ ngx_http_wscast_api_path(ngx_http_request_t *r, ngx_http_wscast_at_e *at,
     }
 
     head = wscast_str(path.data, first);
+    tail = wscast_str(path.data + last, path.len - last);
     *name = wscast_str(NULL, 0);
 
     if (first < path.len) {
         *name = wscast_str(path.data + first + 1, path.len - first - 1);
     }
 
-    for (i = 0; i < NGX_HTTP_WSCAST_RESOURCES; i++) {
-
-        if (wscast_str_eq(head, ngx_http_wscast_resources[i].name)
-            && ngx_http_wscast_resources[i].named == (first < path.len))
-        {
-            break;
-        }
-    }
-
-    if (i == NGX_HTTP_WSCAST_RESOURCES
-        || (ngx_http_wscast_resources[i].named && name->len == 0))
+    if (ngx_http_wscast_api_resource(head, first < path.len, at) != NGX_OK
+        || (first < path.len && name->len == 0))
     {
         return NGX_DECLINED;
     }
 
-    *at = ngx_http_wscast_resources[i].at;
+    /* between the two slashes there is a name */
 
     if (*at != NGX_HTTP_WSCAST_AT_CHANNEL || last <= first + 2) {
         return NGX_OK;
     }
 
-    tail = wscast_str(path.data + last, path.len - last);
-
-    for (i = 0; i < 2; i++) {
+    for (i = 0; i < NGX_HTTP_WSCAST_PARTS; i++) {
         if (wscast_str_eq(tail, ngx_http_wscast_parts[i].name)) {
             *at = ngx_http_wscast_parts[i].at;
             name->len -= tail.len + 1;
@@ -100,6 +95,26 @@ ngx_http_wscast_api_path(ngx_http_request_t *r, ngx_http_wscast_at_e *at,
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_wscast_api_resource(wscast_str_t head, ngx_uint_t named,
+    ngx_http_wscast_at_e *at)
+{
+    size_t  i;
+
+    for (i = 0; i < NGX_HTTP_WSCAST_RESOURCES; i++) {
+
+        if (wscast_str_eq(head, ngx_http_wscast_resources[i].name)
+            && ngx_http_wscast_resources[i].named == named)
+        {
+            *at = ngx_http_wscast_resources[i].at;
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
 }
 
 

@@ -14,6 +14,8 @@ typedef enum {
 } ngx_wscast_member_e;
 
 
+static void ngx_wscast_asked_details(const wscast_json_member_t *m,
+    wscast_str_t reason, ngx_wscast_asked_t *a);
 static ngx_int_t ngx_wscast_asked_string(wscast_str_t v, wscast_str_t *out);
 static void ngx_wscast_control_digits(u_char *p, uint64_t n);
 
@@ -104,15 +106,25 @@ ngx_wscast_asked_read(wscast_str_t bytes, ngx_wscast_asked_t *a)
 
     for (i = 0; i < NGX_WSCAST_ASKS; i++) {
         if (wscast_str_eq(ask, ngx_wscast_asks[i])) {
-            break;
+            a->type = i;
+            ngx_wscast_asked_details(m, reason, a);
+
+            return NGX_OK;
         }
     }
 
-    if (i == NGX_WSCAST_ASKS) {
-        return NGX_DECLINED;
-    }
+    return NGX_DECLINED;
+}
 
-    a->type = i;
+
+/* Of these nothing is so wrong that it could not be obeyed. */
+
+static void
+ngx_wscast_asked_details(const wscast_json_member_t *m, wscast_str_t reason,
+    ngx_wscast_asked_t *a)
+{
+    size_t  i;
+
     a->reason = WSCAST_CLOSE_DISCONNECTED;
 
     for (i = 0; i < NGX_WSCAST_ENDS; i++) {
@@ -137,8 +149,6 @@ ngx_wscast_asked_read(wscast_str_t bytes, ngx_wscast_asked_t *a)
                 && ngx_wscast_control_number(m[NGX_WSCAST_MEMBER_ID].value,
                                              &a->id)
                    == NGX_OK;
-
-    return NGX_OK;
 }
 
 
