@@ -53,7 +53,8 @@
     X(DISCONNECTED,    4403, PEER, "disconnected", "disconnected by the API") \
     X(SLOW,            4408, PEER, "slow",         "reads too slowly")        \
     X(REPLACED,        4409, PEER, "replaced",                                \
-      "client has come back on another connection")
+      "client has come back on another connection")                           \
+    X(RATE,            4429, PEER, "rate",         "too many messages")
 
 
 typedef enum {

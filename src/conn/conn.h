@@ -20,6 +20,7 @@
 #include <ngx_event.h>
 
 #include "../base/counter.h"
+#include "../session/limits.h"
 #include "../session/session.h"
 #include "../wire/message.h"
 #include "outq.h"
@@ -46,6 +47,7 @@ typedef struct {
     ngx_msec_t                 ping_interval;   /* 0: no pings */
     ngx_msec_t                 ping_timeout;
     ngx_msec_t                 drain;
+    wscast_rate_t              rate;            /* of a client's messages */
 } ngx_wscast_conn_conf_t;
 
 
@@ -101,6 +103,7 @@ struct ngx_wscast_conn_s {
 
     ngx_msec_t                      heard;      /* when something last came */
     ngx_msec_t                      move_at;    /* draining: when to be asked */
+    uint64_t                        due;        /* of rate */
     ngx_event_t                    *expiry;     /* timer: of its token; NULL:
                                                    it has none */
     ngx_wscast_conn_end_pt          end;

@@ -195,6 +195,12 @@ ngx_wscast_conn_message(ngx_wscast_conn_t *conn, wscast_message_t *m)
 
         conn->conns->counters[WSCAST_COUNT_MSG_IN]++;
 
+        if (!wscast_rate_take(&conn->conf->rate, &conn->due,
+                              (uint64_t) ngx_current_msec * 1000))
+        {
+            return WSCAST_CLOSE_RATE;
+        }
+
         return wscast_session_message(&conn->session, m->opcode, m->data,
                                       m->len);
     }

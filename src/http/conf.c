@@ -159,6 +159,7 @@ ngx_http_wscast_create_loc_conf(ngx_conf_t *cf)
     conf->conn.ping_interval = NGX_CONF_UNSET_MSEC;
     conf->conn.ping_timeout = NGX_CONF_UNSET_MSEC;
     conf->conn.drain = NGX_CONF_UNSET_MSEC;
+    conf->conn.rate.ahead = NGX_HTTP_WSCAST_RATE_UNSET;
 
     conf->channels = NGX_CONF_UNSET_PTR;
     conf->allow = NGX_CONF_UNSET_PTR;
@@ -192,6 +193,14 @@ ngx_http_wscast_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_msec_value(conf->conn.ping_timeout,
                               prev->conn.ping_timeout, 10000);
     ngx_conf_merge_msec_value(conf->conn.drain, prev->conn.drain, 10000);
+
+    if (conf->conn.rate.ahead == NGX_HTTP_WSCAST_RATE_UNSET) {
+        conf->conn.rate = prev->conn.rate;
+    }
+
+    if (conf->conn.rate.ahead == NGX_HTTP_WSCAST_RATE_UNSET) {
+        ngx_memzero(&conf->conn.rate, sizeof(wscast_rate_t));
+    }
 
     ngx_conf_merge_ptr_value(conf->channels, prev->channels, NULL);
     ngx_conf_merge_ptr_value(conf->allow, prev->allow, NULL);

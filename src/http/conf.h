@@ -105,6 +105,9 @@ typedef struct {
 
 #define NGX_HTTP_WSCAST_USER_MAX  1024      /* bytes of a user's name */
 
+/* Of a rate's ahead: nothing was said. */
+#define NGX_HTTP_WSCAST_RATE_UNSET  ((uint64_t) -1)
+
 #define NGX_HTTP_WSCAST_RELEASE  0
 #define NGX_HTTP_WSCAST_HOLD     1
 
@@ -143,6 +146,8 @@ char *ngx_http_wscast_set_origin(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_wscast_set_heartbeat(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_wscast_set_ping(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_wscast_set_rate(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_wscast_set_send_buffer(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);

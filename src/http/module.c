@@ -223,6 +223,13 @@ static ngx_command_t  ngx_http_wscast_commands[] = {
       offsetof(ngx_http_wscast_loc_conf_t, conn.message_size),
       &ngx_http_wscast_size_slot },
 
+    { ngx_string("wscast_message_rate"),
+      NGX_HTTP_WSCAST_ANYWHERE|NGX_CONF_TAKE12,
+      ngx_http_wscast_set_rate,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("wscast_send_buffer"),
       NGX_HTTP_WSCAST_ANYWHERE|NGX_CONF_TAKE12,
       ngx_http_wscast_set_send_buffer,

@@ -386,6 +386,54 @@ ngx_http_wscast_set_ping(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* N [burst=B] | off */
+
+char *
+ngx_http_wscast_set_rate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_wscast_loc_conf_t  *wlcf = conf;
+
+    ngx_int_t       n, burst;
+    ngx_str_t      *value;
+    wscast_rate_t  *rate;
+
+    value = cf->args->elts;
+    rate = &wlcf->conn.rate;
+
+    if (rate->ahead != NGX_HTTP_WSCAST_RATE_UNSET) {
+        return "is duplicate";
+    }
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
+        ngx_memzero(rate, sizeof(wscast_rate_t));
+        return NGX_CONF_OK;
+    }
+
+    n = ngx_atoi(value[1].data, value[1].len);
+    burst = n;
+
+    if (cf->args->nelts == 3) {
+        burst = ngx_strncmp(value[2].data, "burst=", 6) == 0
+                ? ngx_atoi(value[2].data + 6, value[2].len - 6) : NGX_ERROR;
+    }
+
+    if (n < 1 || n > WSCAST_RATE_MAX || burst < 1 || burst > WSCAST_RATE_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value in \"wscast_message_rate %V%s%s\": "
+                           "use messages per second, from 1 to 1000000, and "
+                           "perhaps how many at once, such as 20 burst=40, or "
+                           "\"off\"", &value[1],
+                           cf->args->nelts == 3 ? " " : "",
+                           cf->args->nelts == 3 ? (char *) value[2].data : "");
+        return NGX_CONF_ERROR;
+    }
+
+    wscast_rate_init(rate, (uint32_t) n, (uint32_t) burst);
+
+    return NGX_CONF_OK;
+}
+
+
 char *
 ngx_http_wscast_set_send_buffer(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf)
