@@ -222,7 +222,7 @@ test_broken(unsigned later)
         store_host.offset = 12;
         store_deliver("room:h", WSCAST_PUB_MESSAGE, EPOCH, 12, 0);
 
-        is_str(words(), cases[i].heard, "%s, 11 comes %s: continuity is broken at 10",
+        is_str(words(), cases[i].heard, "%s, 11 comes %s: broken at 10",
                cases[i].what, later ? "meanwhile" : "after that");
 
         bad += store_broken != 1 || store_resumed != cases[i].page
@@ -404,7 +404,8 @@ test_overflow(void)
     store_host.epoch = 0xb2;
     store_host.offset = 1;
     store_answer();
-    is_str(words(), "S4+ 3 4 B1!", "overflown, and another epoch: broken there");
+    is_str(words(), "S4+ 3 4 B1!",
+           "overflown, and another epoch: broken there");
     store_deliver("room:h", WSCAST_PUB_MESSAGE, 0xb2, 1, 0);
     store_deliver("room:h", WSCAST_PUB_MESSAGE, 0xb2, 2, 0);
     is_str(words(), "2", "and on from there");
@@ -442,7 +443,8 @@ test_overflow(void)
     is_int(store_last.after, 5, "reads again what is behind the last it got");
     live_message(9);
     store_answer();
-    is_str(words(), "6 7 8 L 9", "and gets the rest, with what is in no history");
+    is_str(words(), "6 7 8 L 9",
+           "and gets the rest, with what is in no history");
     ok(finalized == 0 && !wscast_session_blocked(&session), "and goes on");
     over("overflow, room");
 }

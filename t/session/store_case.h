@@ -22,7 +22,7 @@ static wscast_status_t     store_position_rc;
 static wscast_position_t   store_host;          /* of position() */
 static wscast_position_t   store_top;           /* of answers */
 static uint64_t            store_oldest;        /* what history begins with */
-static uint64_t            store_hole;          /* an offset that is not there */
+static uint64_t            store_hole;          /* an offset that is not */
 static uint64_t            store_own;           /* one that OLD published */
 static uint64_t            store_excluded;      /* one not for OLD */
 static uint32_t            store_page;          /* items of an answer at most */

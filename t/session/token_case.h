@@ -95,7 +95,8 @@ renew(const char *claims)
     n = put64(text, (const unsigned char *) header, sizeof(header) - 1);
     text[n++] = '.';
     n += put64(text + n, (const unsigned char *) claims, strlen(claims));
-    HMAC(EVP_sha256(), SECRET, sizeof(SECRET) - 1, (unsigned char *) text, n, mac, &len);
+    HMAC(EVP_sha256(), SECRET, sizeof(SECRET) - 1, (unsigned char *) text, n,
+         mac, &len);
     text[n++] = '.';
     n += put64(text + n, mac, len);
 
