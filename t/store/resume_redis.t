@@ -27,6 +27,7 @@ server {
         wscast              chat;
         wscast_allow        all "*";
         wscast_send_buffer  16m;
+        wscast_drain        1s;
     }
 
     location /api/ { wscast_api chat; }
@@ -326,6 +327,35 @@ sub all_have_all {
     finish(\@clients);
     is($talk{refused}, 0, 'the other host publishes on');
     all_have_all(\@clients, 'leader killed');
+    $_->{ws}->drop for @clients;
+}
+
+# -- reloads under load --------------------------------------------------
+
+{
+    my @clients = map { member($one, 'room:reload') } 1 .. 12;
+    begin($_) for @clients;
+    ok(all_subscribed(\@clients), 'twelve clients are there');
+    talk_begin('room:reload', 200);
+    $_->drop for @talkers;
+    @talkers = ($two->ws('/ws'));
+    $talkers[0]->recv;
+
+    my ($reloads, $moved, $begun) = (0, 0, time);
+    run_for(\@clients, 6, sub {
+        if ($reloads < 2 && time > $begun + 0.5 + 2 * $reloads) {
+            $one->signal('HUP');
+            $reloads++;
+        }
+        for my $c (grep { $_->{ws}{eof} } @clients) {
+            $moved++;
+            begin($c);
+        }
+    });
+    finish(\@clients);
+    cmp_ok($moved, '>=', 12, 'after reloads clients have moved');
+    is($talk{refused}, 0, '... and nothing was refused');
+    all_have_all(\@clients, 'reloads');
     $_->{ws}->drop for @clients;
 }
 
