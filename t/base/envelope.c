@@ -268,10 +268,45 @@ test_random(void)
 }
 
 
+static void
+test_stamp(void)
+{
+    unsigned char        *bytes;
+    wscast_pub_fields_t   f, got;
+
+    example_fields(&f);
+    f.flags = WSCAST_PUB_JSON;
+    f.epoch = f.offset = 0;
+
+    bytes = unit_guard(wscast_envelope_size(&f));
+    (void) wscast_envelope_encode(bytes, &f);
+
+    wscast_envelope_stamp(bytes, 0xfffefdfcfbfaf9f8, 0x0102030405060708);
+    f.flags = WSCAST_PUB_JSON|WSCAST_PUB_POSITION;
+    f.epoch = 0xfffefdfcfbfaf9f8;
+    f.offset = 0x0102030405060708;
+    f.channel = wscast_str("r", 1);
+    ok(wscast_envelope_decode(f.channel, wscast_str(bytes, EXAMPLE), NOW, &got)
+       == WSCAST_OK && same(&f, &got),
+       "a stamp says where it is, and changes nothing else");
+
+    wscast_envelope_stamp(bytes, 1, 2);
+    ok(wscast_envelope_decode(f.channel, wscast_str(bytes, EXAMPLE), NOW, &got)
+       == WSCAST_OK && got.epoch == 1 && got.offset == 2
+       && got.flags == f.flags, "another one replaces it");
+
+    wscast_envelope_stamp(bytes, 0, 0);
+    ok(wscast_envelope_decode(f.channel, wscast_str(bytes, EXAMPLE), NOW, &got)
+       == WSCAST_OK && got.epoch == 0 && got.offset == 0
+       && got.flags == WSCAST_PUB_JSON, "epoch 0 takes it away");
+}
+
+
 int
 main(void)
 {
     test_example();
+    test_stamp();
     test_damage();
     test_plain();
     test_limits();

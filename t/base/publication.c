@@ -16,7 +16,7 @@ int
 main(void)
 {
     unsigned               i;
-    char                   text[] = "room:7|c1|ann|c2|{\"a\":1}|hello";
+    char                   text[] = "room:7|c1|ann|c2|{\"a\":1}|hello|key";
     wscast_builder_t       b;
     wscast_pub_fields_t    f;
     wscast_publication_t  *p;
@@ -33,6 +33,7 @@ main(void)
     f.exclude = wscast_str(text + 14, 2);
     f.info = wscast_str(text + 17, 7);
     f.data = wscast_str(text + 25, 5);
+    f.key = wscast_str(text + 31, 3);
 
     unit_alloc_reset(0);
     p = wscast_publication_create(&f);
@@ -46,6 +47,7 @@ main(void)
     ok(same(p->f.exclude, "c2"), "exclude is copied");
     ok(same(p->f.info, "{\"a\":1}"), "info is copied");
     ok(same(p->f.data, "hello"), "data is copied");
+    ok(same(p->f.key, "key"), "key is copied");
     ok(p->f.kind == f.kind && p->f.flags == f.flags && p->f.time == 1
        && p->f.epoch == 2 && p->f.offset == 3, "numbers are copied");
 
