@@ -76,12 +76,17 @@ if type(id) == 'table' and id.err then
     add(m)
 end
 
-local kept
-local head = redis.call('XRANGE', stream, '-', '+', 'COUNT', 3)
-for _, x in ipairs(head) do
-    if tonumber(x[2][1]) >= now - ttl then break end
-    kept = tonumber(x[1]:match('^%d+')) + 1
+local function expired(n)
+    local last
+    local head = redis.call('XRANGE', stream, '-', '+', 'COUNT', n)
+    for _, x in ipairs(head) do
+        if tonumber(x[2][1]) >= now - ttl then break end
+        last = tonumber(x[1]:match('^%d+')) + 1
+    end
+    return last
 end
+
+local kept = offset % 8 == 0 and expired(1) and expired(16)
 if kept then
     redis.call('XTRIM', stream, 'MINID', '=', decimal(kept))
 end
