@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
+import { crowd } from './crowd.mjs';
 import { launch, run, step, top } from './launcher.mjs';
 import {
     SLOW, count, note, say, sees, startBrowser, texts, waitForPeople, within,
@@ -353,6 +354,26 @@ step('tokens are renewed and nobody notices', async () => {
     assert.equal(await maya.getAttribute('#state', 'data-state'), 'open');
     await say(maya, 'with a later token');
     await sees(ada, 'with a later token');
+});
+
+step('clients that are dropped at random publish and hear everything once',
+     async () => {
+    const page = await open(chat.urls[0] + 'chat.css');
+    const { published, resumes, broken, errors, heard } = await page.evaluate(
+        crowd, { clients: 12, seconds: 8 });
+
+    assert.deepEqual(errors, []);
+    assert.equal(broken, 0);
+    assert(published > 50 && resumes > 20, `${published}, ${resumes}`);
+    assert.equal(heard.length, 12);
+
+    for (const one of heard) {
+        assert.deepEqual(one, heard[0]);
+    }
+
+    assert.deepEqual(heard[0].toSorted((a, b) => a - b),
+                     Array.from({ length: published }, (_, i) => i));
+    await page.context().close();
 });
 
 step('who is disconnected by the API is told, and comes back if he likes',
