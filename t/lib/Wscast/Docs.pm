@@ -106,6 +106,7 @@ sub wrap {
     my $main = '';
 
     $text =~ s/listen\s+80\b/listen 127.0.0.1:%%PORT%%/g;
+    $text =~ s{/etc/nginx/}{%%PREFIX%%/conf/}g;
 
     if ($context eq '') {
         $text =~ s/^\s*load_module[^;]*;//m;
