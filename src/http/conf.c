@@ -171,6 +171,7 @@ ngx_http_wscast_create_loc_conf(ngx_conf_t *cf)
     conf->welcome = NGX_CONF_UNSET_PTR;
     conf->heartbeat = NGX_CONF_UNSET;
     conf->subscriptions = NGX_CONF_UNSET_UINT;
+    conf->connections_key = NGX_CONF_UNSET_PTR;
     conf->hold = NGX_CONF_UNSET_UINT;
 
     return conf;
@@ -209,6 +210,13 @@ ngx_http_wscast_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->info, prev->info, NULL);
     ngx_conf_merge_ptr_value(conf->welcome, prev->welcome, NULL);
     ngx_conf_merge_uint_value(conf->subscriptions, prev->subscriptions, 128);
+
+    if (conf->connections_key == NGX_CONF_UNSET_PTR) {
+        conf->connections = prev->connections;
+    }
+
+    ngx_conf_merge_ptr_value(conf->connections_key, prev->connections_key,
+                             NULL);
     ngx_conf_merge_uint_value(conf->hold, prev->hold, NGX_HTTP_WSCAST_RELEASE);
 
     ngx_http_wscast_merge_pairs(prev, conf);

@@ -99,6 +99,8 @@ typedef struct {
     ngx_str_t                    heartbeat_in;
     ngx_str_t                    heartbeat_out;
     ngx_uint_t                   subscriptions;
+    ngx_http_complex_value_t    *connections_key;   /* NULL: not counted */
+    ngx_uint_t                   connections;
     ngx_uint_t                   hold;          /* ngx_http_wscast_request_e */
 } ngx_http_wscast_loc_conf_t;
 
@@ -154,6 +156,10 @@ char *ngx_http_wscast_set_send_buffer(ngx_conf_t *cf, ngx_command_t *cmd,
 char *ngx_http_wscast_set_api(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_wscast_set_status(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* connections.c */
+char *ngx_http_wscast_set_connections(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 /* hub.c */

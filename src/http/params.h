@@ -33,5 +33,13 @@ ngx_uint_t ngx_http_wscast_identity(ngx_http_request_t *r,
     ngx_http_wscast_loc_conf_t *wlcf, wscast_session_params_t *params,
     const char **reason);
 
+/*
+ * Counts a connection by the key of wscast_connections, until it is closed; id:
+ * of its client.  NGX_OK; NGX_DECLINED: there are too many; NGX_ERROR: no
+ * memory.
+ */
+ngx_int_t ngx_http_wscast_admit(ngx_http_request_t *r,
+    ngx_http_wscast_loc_conf_t *wlcf, const char *id);
+
 
 #endif /* NGX_HTTP_WSCAST_PARAMS_H */

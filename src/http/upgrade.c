@@ -95,7 +95,20 @@ ngx_http_wscast_upgrade_handler(ngx_http_request_t *r)
         return ngx_http_wscast_refuse(r, u, status, reason);
     }
 
-    return ngx_http_wscast_switch(r, u);
+    ngx_wscast_hub_client_id(wlcf->hub->conf.hub, u->params.id);
+
+    switch (ngx_http_wscast_admit(r, wlcf, u->params.id)) {
+
+    case NGX_OK:
+        return ngx_http_wscast_switch(r, u);
+
+    case NGX_DECLINED:
+        return ngx_http_wscast_refuse(r, u, NGX_HTTP_TOO_MANY_REQUESTS,
+                                      "too many connections");
+
+    default:
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 }
 
 
@@ -304,8 +317,6 @@ ngx_http_wscast_switch(ngx_http_request_t *r, ngx_http_wscast_upgrade_t *u)
     if (ngx_tcp_nodelay(c) != NGX_OK) {
         return NGX_ERROR;
     }
-
-    ngx_wscast_hub_client_id(u->conf->hub->conf.hub, u->params.id);
 
     r->main->count++;
     r->read_event_handler = ngx_http_block_reading;

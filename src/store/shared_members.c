@@ -4,7 +4,6 @@
 
 #define NGX_WSCAST_BURY   64        /* members in one transaction */
 #define NGX_WSCAST_OWNERS 1024      /* steps of one look at them */
-#define NGX_WSCAST_EXPIRE 2048      /* members in one tick */
 
 
 /* A change of presence and the event that tells it, in one. */
@@ -263,6 +262,7 @@ static wscast_status_t
 ngx_wscast_shared_remove(ngx_wscast_store_t *store,
     ngx_wscast_shared_leave_t *l)
 {
+    unsigned                     silent;
     wscast_status_t              rc;
     wscast_pub_fields_t          f;
     ngx_wscast_shared_change_t   change;
@@ -272,8 +272,14 @@ ngx_wscast_shared_remove(ngx_wscast_store_t *store,
 
     l->check = 0;
     rc = ngx_wscast_shared_do_leave(l, store);
+    silent = (rc == WSCAST_OK && ngx_wscast_store_is_counted(l->gone.channel));
 
-    wscast_heap_abort(&store->heap);
+    if (silent && !wscast_heap_failed(&store->heap)) {
+        wscast_heap_commit(&store->heap);
+
+    } else {
+        wscast_heap_abort(&store->heap);
+    }
 
     if (rc == WSCAST_ERROR) {
         ngx_wscast_store_damaged(store);
@@ -283,6 +289,10 @@ ngx_wscast_shared_remove(ngx_wscast_store_t *store,
 
     if (rc != WSCAST_OK) {
         return WSCAST_MORE;
+    }
+
+    if (silent) {
+        return WSCAST_OK;
     }
 
     ngx_memzero(&f, sizeof(wscast_pub_fields_t));

@@ -154,6 +154,8 @@ ngx_wscast_store_position(ngx_wscast_store_t *store, wscast_str_t channel,
 
     rc = wscast_history_position(&store->history, channel, fresh,
                                  ngx_wscast_store_now(), position);
+    ngx_wscast_store_evicted(store);
+
     if (rc == WSCAST_ERROR) {
         ngx_wscast_store_damaged(store);
     }
@@ -219,6 +221,10 @@ ngx_wscast_store_tick(ngx_wscast_store_t *store)
 
     if (store->remote) {
         ngx_wscast_remote_tick(store);
+
+        if (store->ready) {
+            ngx_wscast_store_sweep(store);
+        }
 
     } else if (store->ready) {
         ngx_wscast_shared_tick(store);
@@ -435,6 +441,18 @@ ngx_wscast_store_vacate(ngx_wscast_store_t *store, size_t len)
     {
         ngx_wscast_store_damaged(store);
     }
+
+    ngx_wscast_store_evicted(store);
+}
+
+
+void
+ngx_wscast_store_evicted(ngx_wscast_store_t *store)
+{
+    ngx_wscast_bus_counters(store->bus)[WSCAST_COUNT_EVICTED] +=
+        store->history.evicted - store->evicted;
+
+    store->evicted = store->history.evicted;
 }
 
 

@@ -74,6 +74,18 @@ void ngx_wscast_store_leave(ngx_wscast_store_t *store,
     const wscast_rule_t *rule, wscast_str_t channel, wscast_str_t client,
     ngx_uint_t lost);
 
+/*
+ * One more connection of this key on this host, unless there are limit already:
+ * NGX_OK, then _dismiss() follows; NGX_DECLINED; NGX_ERROR: it cannot be
+ * counted (no room, or a key of more than NGX_WSCAST_KEY_LEN bytes).
+ */
+#define NGX_WSCAST_KEY_LEN  255
+
+ngx_int_t ngx_wscast_store_admit(ngx_wscast_store_t *store, wscast_str_t key,
+    wscast_str_t client, ngx_uint_t limit);
+void ngx_wscast_store_dismiss(ngx_wscast_store_t *store, wscast_str_t key,
+    wscast_str_t client);
+
 /* Once a second. */
 void ngx_wscast_store_tick(ngx_wscast_store_t *store);
 

@@ -35,6 +35,7 @@ struct ngx_wscast_store_s {
     uint64_t                            generation; /* of the heap, last seen */
     uint64_t                            owned;      /* the nonce that is an
                                                        owner in presence */
+    uint64_t                            evicted;    /* messages counted */
 
     ngx_wscast_remote_t                *remote;     /* NULL: embedded */
     ngx_wscast_catchup_t               *catchup;    /* NULL: embedded */
@@ -50,6 +51,9 @@ void ngx_wscast_store_damaged(ngx_wscast_store_t *store);
 
 /* store.c: room for objects with len bytes of strings; under the lock. */
 void ngx_wscast_store_vacate(ngx_wscast_store_t *store, size_t len);
+
+/* store.c: counts what history has thrown away since the last call. */
+void ngx_wscast_store_evicted(ngx_wscast_store_t *store);
 
 /* store.c: a random epoch, never 0. */
 uint64_t ngx_wscast_store_epoch(void);
@@ -75,6 +79,15 @@ wscast_status_t ngx_wscast_store_append(ngx_wscast_store_t *store,
 /* store.c: says that alone.  NGX_ERROR: no room. */
 ngx_int_t ngx_wscast_store_mark(ngx_wscast_store_t *store,
     wscast_str_t channel, const wscast_position_t *position);
+
+
+#define NGX_WSCAST_EXPIRE  2048     /* members in one tick */
+
+/* connections.c: 1 if this is no channel, but what counts connections. */
+ngx_uint_t ngx_wscast_store_is_counted(wscast_str_t channel);
+
+/* connections.c: removes the lost, without a word. */
+void ngx_wscast_store_sweep(ngx_wscast_store_t *store);
 
 
 /* shared.c, shared_members.c: without Redis. */

@@ -131,6 +131,7 @@ sub joined {
 
 {
     my %status = (BAD_REQUEST => 400, UNAUTHORIZED => 401, FORBIDDEN => 403,
+        TOO_MANY_REQUESTS => 429,
         INTERNAL_SERVER_ERROR => 500, SERVICE_UNAVAILABLE => 503);
     my $accept = Wscast::Docs::text('src/wire/accept.c');
     my $face   = joined(Wscast::Docs::sources(

@@ -322,22 +322,4 @@ bad_config('tokens without a key',
     location('wscast chat; wscast_token $arg_token;'),
     qr/"wscast_token"/, qr/hub "chat"/, qr/token_key ALG FILE/);
 
-# -- what users copy -----------------------------------------------------
-
-{
-    my $file = "$Wscast::ROOT/README.md";
-    open my $in, '<', $file or die "$file: $!\n";
-    local $/;
-    my @blocks = <$in> =~ /^```nginx\n(.*?)^```/gms;
-    my ($conf) = grep { /wscast_hub/ } @blocks;
-
-    ok($conf, 'README.md shows a configuration');
-
-    $conf =~ s/^\s*load_module.*$//m;
-    $conf =~ s/\A\s*http\s*\{\n(.*)\}\s*\z/$1/s;
-    $conf =~ s/listen\s+80;/listen 127.0.0.1:%%PORT%%;/;
-
-    good_config('the configuration of README.md is good', $conf);
-}
-
 done_testing();
