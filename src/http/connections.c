@@ -120,8 +120,8 @@ ngx_http_wscast_admit(ngx_http_request_t *r, ngx_http_wscast_loc_conf_t *wlcf,
     if (rc != NGX_OK) {
         ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
                       "wscast: a connection was not counted: the key of "
-                      "\"wscast_connections\" has more than %d bytes, or the "
-                      "zone is full", NGX_WSCAST_KEY_LEN);
+                      "\"wscast_connections\" has more than %ui bytes, or the "
+                      "zone is full", (ngx_uint_t) NGX_WSCAST_KEY_LEN);
         return NGX_OK;
     }
 
