@@ -32,7 +32,7 @@ ngx_wscast_shared_publish(ngx_wscast_store_t *store,
     const wscast_rule_t *rule, const wscast_pub_fields_t *f,
     wscast_str_t envelope, wscast_receipt_t *receipt)
 {
-    uint64_t                  *counters, evicted;
+    uint64_t                  *counters;
     wscast_status_t            rc;
     ngx_wscast_shared_pub_t    p;
 
@@ -49,12 +49,11 @@ ngx_wscast_shared_publish(ngx_wscast_store_t *store,
     p.keep.now = ngx_wscast_store_now();
 
     counters = ngx_wscast_bus_counters(store->bus);
-    evicted = store->history.evicted;
 
     rc = ngx_wscast_bus_append(store->bus, f->channel, envelope, &p.stamp,
                                &receipt->receivers);
 
-    counters[WSCAST_COUNT_EVICTED] += store->history.evicted - evicted;
+    ngx_wscast_store_evicted(store);
 
     if (p.duplicate) {
         counters[WSCAST_COUNT_DUPLICATES]++;
