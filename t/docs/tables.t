@@ -46,6 +46,13 @@ my @operations = Wscast::Docs::rows('docs/operations.md');
         =~ /stats_head\(b, "(\w+)", "(\w+)"/g;
     push @rows, map { "$_ $own{$_}" } keys %own;
 
+    for my $file (Wscast::Docs::files()) {
+        my %rows = map { s/ .*//r => 1 } @rows;
+        is(join(' ', grep { !$rows{$_} }
+            Wscast::Docs::text($file) =~ /\b(wscast_\w+_total)\b/g), '',
+            "$file names counters that exist");
+    }
+
     same('metrics', [map { $_->[0] =~ /^`(wscast_\w+)`$/ ? "$1 $_->[1]" : () }
         @operations], \@rows);
 }
@@ -132,7 +139,8 @@ sub joined {
 {
     my %status = (BAD_REQUEST => 400, UNAUTHORIZED => 401, FORBIDDEN => 403,
         TOO_MANY_REQUESTS => 429,
-        INTERNAL_SERVER_ERROR => 500, SERVICE_UNAVAILABLE => 503);
+        TOO_MANY_REQUESTS => 429, INTERNAL_SERVER_ERROR => 500,
+        SERVICE_UNAVAILABLE => 503);
     my $accept = Wscast::Docs::text('src/wire/accept.c');
     my $face   = joined(Wscast::Docs::sources(
         'src/http/{upgrade,params,identity}.c'));
@@ -176,7 +184,7 @@ sub joined {
         my %name = @levels;
 
         $text =~ s/\\"/"/g;
-        $text =~ s/%(?:\*s|ui|uz|V|s)/…/g;
+        $text =~ s/%(?:\*s|ui|uz|V|s|d)/…/g;
         push @known, ($level ? "$name{$level} " : '? ') . $text
             if $text ne '…';
     }
