@@ -201,6 +201,7 @@ wscast_entry_answer(wscast_entry_t *e, wscast_recovery_e recovery)
             && !wscast_str_eq(known, wscast_str(s->client, WSCAST_CLIENT_ID)))
         {
             event.member.client = known;
+            memcpy(s->known, e->query.known, WSCAST_CLIENT_ID);
         }
     }
 

@@ -160,6 +160,8 @@ struct wscast_session_s {
     wscast_str_t                     channel;       /* the default; or empty */
     uint64_t                         expires;       /* ms; 0: never */
     char                             client[WSCAST_CLIENT_ID];
+    char                             known[WSCAST_CLIENT_ID];   /* as others know
+                                                 this member; zeros: as client */
     unsigned                         own_grants:1;
     unsigned                         token:1;
     unsigned                         resuming:1;    /* it was blocked */

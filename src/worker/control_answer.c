@@ -7,6 +7,8 @@ static uint64_t ngx_wscast_control_count(ngx_wscast_control_t *control,
     wscast_str_t name);
 static uint64_t ngx_wscast_control_close(ngx_wscast_control_t *control,
     const ngx_wscast_asked_t *a);
+static ngx_uint_t ngx_wscast_control_meant(const wscast_session_t *s,
+    const ngx_wscast_asked_t *a);
 static void ngx_wscast_control_list(ngx_wscast_control_t *control,
     const ngx_wscast_asked_t *a, wscast_builder_t *b);
 static ngx_uint_t ngx_wscast_control_pick(ngx_wscast_control_t *control,
@@ -120,7 +122,6 @@ ngx_wscast_control_close(ngx_wscast_control_t *control,
 {
     uint64_t             n;
     ngx_queue_t         *q;
-    wscast_str_t         name;
     ngx_wscast_conn_t   *conn;
     ngx_wscast_conns_t  *conns;
 
@@ -133,12 +134,8 @@ ngx_wscast_control_close(ngx_wscast_control_t *control,
     {
         conn = ngx_queue_data(q, ngx_wscast_conn_t, queue);
 
-        name = a->type == NGX_WSCAST_ASK_CLIENT
-               ? wscast_str(conn->session.client, WSCAST_CLIENT_ID)
-               : conn->session.user;
-
-        if (name.len && conn->reason == WSCAST_OK
-            && wscast_str_eq(name, a->name))
+        if (conn->reason == WSCAST_OK
+            && ngx_wscast_control_meant(&conn->session, a))
         {
             ngx_wscast_conn_finalize(conn, a->reason);
             n++;
@@ -146,6 +143,26 @@ ngx_wscast_control_close(ngx_wscast_control_t *control,
     }
 
     return n;
+}
+
+
+/*
+ * A client that has come back may be known by its former id; but who ends the
+ * connection that it came from does not mean it.
+ */
+
+static ngx_uint_t
+ngx_wscast_control_meant(const wscast_session_t *s,
+    const ngx_wscast_asked_t *a)
+{
+    if (a->type == NGX_WSCAST_ASK_USER) {
+        return s->user.len && wscast_str_eq(s->user, a->name);
+    }
+
+    return wscast_str_eq(wscast_str(s->client, WSCAST_CLIENT_ID), a->name)
+           || (a->reason != WSCAST_CLOSE_REPLACED
+               && wscast_str_eq(wscast_str(s->known, WSCAST_CLIENT_ID),
+                                a->name));
 }
 
 

@@ -206,6 +206,19 @@ on($blind, 'slow:1');
     is(event($ann)->{type}, 'leave', '... and leaves at once');
 }
 
+{
+    my $one = client('/ws?user=bob');
+    on($one, 'slow:api');
+    $one->drop;
+    select undef, undef, undef, 0.2;
+    my $two = client('/ws?user=bob');
+    is(on($two, 'slow:api')->{member}, $one->{id}, 'a client has come back');
+    my $r = $hosts[0]->http(DELETE => "/api/clients/$one->{id}");
+    is($r->{status}, 200, 'the API ends it by the id that the others know');
+    like($r->{body}, qr/"disconnected":1\b/, '... it is found');
+    is($two->wait_close->{code}, 4403, '... and told');
+}
+
 # -- text clients --------------------------------------------------------
 
 {
