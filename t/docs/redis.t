@@ -1,9 +1,13 @@
-# What docs/redis.md says of Redis: the ACL suffices, a plain PUBLISH arrives,
-# and the envelope is as its table says.
+# What docs/redis.md says of Redis: the ACL suffices for everything, its
+# examples work, keys and the envelope are as its tables say.
 
 use lib 't/lib';
 use Wscast;
 use Wscast::Docs;
+use utf8;
+
+binmode Test::More->builder->$_, ':encoding(UTF-8)'
+    for 'output', 'failure_output';
 
 my $redis = redis();
 
@@ -67,5 +71,106 @@ is($redis->command('PUBSUB', 'NUMSUB', 'wscast:chat:room:7')->[1], 1,
     is("$client $exclude $user $info", length($id) . ' 0 3 0',
         '... of these lengths');
 }
+
+# -- history, presence, keys: with the same user -------------------------
+
+my @docs = map { $_->{text} =~ s/\\\n\s*//gr } grep { $_->{lang} eq 'sh' }
+    Wscast::Docs::blocks('docs/redis.md');
+my $stored = host(<<'CONF', redis => $redis, workers => 2);
+wscast_hub chat {
+    redis  redis://wscast:secret@127.0.0.1:%%REDIS_PORT%%;
+
+    channel  room:*  { history 100 10m; presence on grace=1s; }
+}
+
+server {
+    listen 127.0.0.1:%%PORT%%;
+
+    location /ws {
+        wscast        chat;
+        wscast_allow  all "*";
+        wscast_user   $arg_user;
+    }
+
+    location /api/ { wscast_api chat; }
+}
+CONF
+
+ok(wait_until(sub { $stored->hub->{redis_up} }), 'a host with history is up');
+
+{
+    my ($ann, $bob) = map { $stored->ws("/ws?user=$_") } 'ann', 'bob';
+    $_->recv_json for $ann, $bob;
+
+    is($ann->ask({ type => 'subscribe', channel => 'room:9' })->{offset}, 0,
+        'nobody has published');
+
+    for (1 .. 2) {
+        is($ann->ask({ type => 'publish', channel => 'room:9', key => 'k',
+            data => 'x' x 200 })->{offset}, 1, 'a publish and its repeat');
+    }
+
+    is($bob->ask({ type => 'subscribe', channel => 'room:9', since => {
+        epoch => '0123456789abcdef', offset => 3 } })->{recovered}, 0,
+        'a position of nobody is not resumed');
+    is($ann->ask({ type => 'presence', channel => 'room:9' })->{total}, 2,
+        'both are there');
+
+    my ($eval) = grep { /--eval/ } @docs;
+    $eval =~ s/redis-cli/redis-cli -p $port/;
+    $eval =~ s/room:7/room:9/g;
+    my ($epoch, $offset) = split /\n/, `cd docs/examples && $eval`;
+    like($epoch, qr/^[0-9a-f]{16}$/, 'the script publishes in the same epoch');
+    isnt($epoch, '0123456789abcdef', '... not in that of its call');
+    is($offset, 2, '... with the next offset');
+
+    my $heard = $bob->recv_json;
+    $heard = $bob->recv_json until $heard->{type} eq 'message';
+    is_deeply([@$heard{qw(epoch offset)}], [$epoch, 2], '... and it arrives');
+
+    my $history = $ann->ask({ type => 'history', channel => 'room:9' });
+    is(join(' ', map { $_->{offset} } @{ $history->{messages} }), '1 2',
+        '... into the history');
+
+    $bob->drop;                         # a member may come back
+
+    # "…" stands for the first name of the cell up to its last colon
+    my (@like, @odd);
+
+    for my $row (Wscast::Docs::rows('docs/redis.md')) {
+        my @names = $row->[0] =~ /`([^`]+)`/g;
+        next if !@names || $names[0] !~ /^(\{wscast:.*):/;
+        my $begin = $1;
+
+        for my $name (@names) {
+            my $like = quotemeta $name =~ s/^…/$begin/r =~ s/:C\}/:room:9}/r;
+            push @like, $like =~ s/\\:[LK]$/:.+/r;
+        }
+    }
+
+    my @keys;
+
+    ok(wait_until(sub {
+        @keys = @{ $redis->command('KEYS', '*') };
+        return grep { /lost:version$/ } @keys;
+    }), 'who may come back is noted');
+
+    for my $key (@keys) {
+        push @odd, $key if !grep { $key =~ /^$_$/ } @like;
+    }
+
+    cmp_ok(scalar @keys, '>', 8, 'there are keys');
+    is("@odd", '', '... and all of them are in the table');
+
+    my $left = $ann->recv_json;
+    $left = $ann->recv_json until $left->{type} eq 'leave';
+    is($left->{user}, 'bob', 'after grace the other leaves');
+
+    is($stored->http('DELETE', '/api/channels/room:9/history')->{status}, 200,
+        'the history is deleted');
+}
+
+unlike($_->log_text, qr/redis refused/, 'Redis has refused nothing')
+    for $nginx, $stored;
 
 done_testing();
