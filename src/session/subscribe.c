@@ -228,16 +228,39 @@ wscast_session_review(wscast_session_t *s)
 }
 
 
+/* The shorter of the two lists that it must be in is walked. */
+
 wscast_subscription_t *
 wscast_session_find(wscast_session_t *s, wscast_str_t channel)
 {
+    uint32_t                i;
     wscast_list_t          *l, *tmp;
+    wscast_channel_t       *ch;
     wscast_subscription_t  *sub;
+
+    ch = wscast_fanout_find(s->engine->fanout, channel);
+
+    if (ch == NULL) {
+        return NULL;
+    }
+
+    if (ch->count < s->nsubscriptions) {
+
+        for (i = 0; i < ch->count; i++) {
+            sub = ch->subscribers[i];
+
+            if (sub->subscriber == s && !sub->gone) {
+                return sub;
+            }
+        }
+
+        return NULL;
+    }
 
     wscast_list_each(l, tmp, &s->subscriptions) {
         sub = wscast_container(l, wscast_subscription_t, link);
 
-        if (wscast_str_eq(sub->channel->node.key, channel)) {
+        if (sub->channel == ch) {
             return sub;
         }
     }
