@@ -201,6 +201,38 @@ sub joined {
     same('lines of the error log', \@told, \@known);
 }
 
+# -- rooms ---------------------------------------------------------------
+
+{
+    my ($table) = Wscast::Docs::text('t/lib/layers')
+        =~ /^my %rooms = \((.*?)^\);/ms;
+    my %words = (zlib => qr/\bzlib\b/, sha => qr/libcrypto in `accept/,
+        crypto => qr/\blibcrypto(?! in)/, cjson => qr/\bcJSON\b/,
+        hiredis => qr/\bhiredis in `redis/, event => qr/\bevent core\b/,
+        http => qr/`ngx_http\.h`/);
+    my (@known, @told, @above);
+
+    while ($table =~ /(\w+)\s*=> \['([^']*)',\s*'([^']*)'/g) {
+        my ($room, $rooms, $groups) = ($1, $2, $3);
+        push @known, join ' ', $room, sort(split ' ', $rooms),
+            sort grep { $words{$_} } split ' ', $groups;
+    }
+
+    for my $row (Wscast::Docs::rows('docs/contributing.md')) {
+        my ($room) = ($row->[0] // '') =~ /^`([a-z]+)`$/ or next;
+        my $may = $row->[2] // '';
+
+        push @told, join ' ', $room, sort($may =~ /\ball above\b/ ? @above
+            : grep { $may =~ /\b$_\b/ && $_ ne $room } @above),
+            sort grep { $may =~ $words{$_}
+                || $_ eq 'event' && $may =~ /\ball above, `ngx_http/ }
+                keys %words;
+        push @above, $room;
+    }
+
+    same('rooms', \@told, \@known);
+}
+
 # -- JSON ----------------------------------------------------------------
 
 {
