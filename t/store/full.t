@@ -240,7 +240,8 @@ for my $channel ('room:1', 'room:30', "room:$CHANNELS") {
     my $listed = sub {
         my $sum = 0;
         $sum += $_->{total} for ask_all($p, map {
-            { type => 'presence', channel => "here:$_", limit => 1 } } 1 .. 100);
+            { type => 'presence', channel => "here:$_", limit => 1 } }
+                1 .. 100);
         return $sum;
     };
     my $members = $listed->();

@@ -110,7 +110,8 @@ sub examine {
     is("@first",
         join(' ', sort map { $_->{member} } $readers->readers),
         'all are members');
-    @$_{qw(others odd)} = ({ map { $_ => 1 } @first }, []) for $readers->readers;
+    @$_{qw(others odd)} = ({ map { $_ => 1 } @first }, [])
+        for $readers->readers;
 
     # one worker of each host is spared, and so are its clients
     my %spared = map { ($_->workers)[1] => 1 } @hosts;

@@ -8,7 +8,7 @@ package Wscast::Readers;
 #       channel => 'room:1');
 #   $readers->begin;
 #   $readers->talk(rate => 500, voices => 3, api => 1);
-#   $readers->run(30, sub { ... });          # the code is called again and again
+#   $readers->run(30, sub { ... });      # the code is called again and again
 #   $readers->finish;
 #   $readers->whole('under load');
 #
