@@ -233,6 +233,19 @@ sub joined {
     same('rooms', \@told, \@known);
 }
 
+# -- variables of make ---------------------------------------------------
+
+{
+    my ($set) = Wscast::Docs::text('Makefile')
+        =~ /^# -- what a caller may set[^\n]*\n(.*?)^# -- /ms;
+    my $building = Wscast::Docs::text('docs/building.md');
+    my @names    = $set =~ /^([A-Z_]+) +=/mg;
+
+    cmp_ok(scalar @names, '>', 10, 'variables of make are found');
+    is(join(' ', grep { $building !~ /`$_(?:=|`)/ } @names), '',
+        '... and told');
+}
+
 # -- JSON ----------------------------------------------------------------
 
 {
