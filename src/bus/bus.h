@@ -57,6 +57,9 @@ typedef struct {
     ngx_str_t             redis_user;
     ngx_str_t             redis_password;
     ngx_int_t             redis_db;
+    ngx_ssl_t            *redis_ssl;        /* NULL: without TLS */
+    ngx_str_t             redis_ssl_name;   /* with a zero behind it */
+    ngx_uint_t            redis_ssl_verify;
     ngx_str_t             redis_prefix;
     ngx_msec_t            redis_connect_timeout;
     ngx_msec_t            redis_timeout;

@@ -75,6 +75,7 @@ ngx_wscast_link_connect(ngx_wscast_redis_link_t *link)
     link->probing = 0;
     link->out_pos = 0;
     link->out_len = 0;
+    link->reason[0] = '\0';
 
     ngx_memzero(&link->peer, sizeof(ngx_peer_connection_t));
 
@@ -119,6 +120,19 @@ ngx_wscast_link_connected(ngx_wscast_redis_link_t *link)
         (void) ngx_tcp_nodelay(link->peer.connection);
     }
 
+    if (link->conf->redis_ssl) {
+        link->state = NGX_WSCAST_LINK_HANDSHAKE;
+        ngx_wscast_link_tls(link);
+        return;
+    }
+
+    ngx_wscast_link_secured(link);
+}
+
+
+void
+ngx_wscast_link_secured(ngx_wscast_redis_link_t *link)
+{
     link->state = NGX_WSCAST_LINK_AUTH;
     ngx_wscast_link_step(link);
 }
@@ -223,7 +237,10 @@ ngx_wscast_link_timer_handler(ngx_event_t *ev)
     }
 
     if (link->state != NGX_WSCAST_LINK_READY) {
-        ngx_wscast_link_fail(link, NGX_ETIMEDOUT, "timed out");
+        ngx_wscast_link_fail(link, NGX_ETIMEDOUT,
+                             link->state == NGX_WSCAST_LINK_HANDSHAKE
+                                 ? "TLS: the handshake timed out"
+                                 : "timed out");
         return;
     }
 
@@ -253,6 +270,11 @@ ngx_wscast_link_fail(ngx_wscast_redis_link_t *link, ngx_err_t err,
 {
     ngx_msec_t  delay;
     ngx_uint_t  i;
+
+    if (link->reason[0]) {              /* TLS knows better */
+        err = 0;
+        what = (char *) link->reason;
+    }
 
     ngx_log_error((link->told ? NGX_LOG_INFO : NGX_LOG_ERR), link->log, err,
                   "wscast: redis %s to %V: %s", link->name,
@@ -313,6 +335,7 @@ ngx_wscast_link_drop(ngx_wscast_redis_link_t *link)
 
     if (c) {
         link->peer.connection = NULL;
+        ngx_wscast_link_tls_end(c);
         ngx_close_connection(c);
     }
 

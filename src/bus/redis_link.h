@@ -1,6 +1,6 @@
 /*
- * redis_link.h: one connection to Redis: connect, AUTH, SELECT, then commands
- * and replies; backoff and probing.
+ * redis_link.h: one connection to Redis: connect, TLS, AUTH, SELECT, then
+ * commands and replies; backoff and probing.
  *
  * Audience: redis.c.  nginx owns the socket and the timers, hiredis reads and
  * formats RESP.  Nothing here blocks.
@@ -28,6 +28,9 @@
 
 /* What one reply may gather before it is complete. */
 #define NGX_WSCAST_REDIS_REPLY   (512 * 1024 * 1024)    /* bytes, as RESP's */
+
+/* What is told of a failure of TLS. */
+#define NGX_WSCAST_LINK_REASON   256                    /* bytes */
 
 
 typedef struct {
@@ -60,6 +63,7 @@ typedef enum {
     NGX_WSCAST_LINK_STOPPED = 0,
     NGX_WSCAST_LINK_BACKOFF,
     NGX_WSCAST_LINK_CONNECT,
+    NGX_WSCAST_LINK_HANDSHAKE,
     NGX_WSCAST_LINK_AUTH,
     NGX_WSCAST_LINK_SELECT,
     NGX_WSCAST_LINK_READY
@@ -73,6 +77,10 @@ typedef struct {
     const char                              *name;      /* for the log */
     ngx_log_t                               *log;
     uint64_t                                *counters;
+
+    ngx_log_t                                tls_log;   /* nginx's TLS tells
+                                                           it, see redis_tls.c */
+    u_char                                   reason[NGX_WSCAST_LINK_REASON];
 
     ngx_wscast_link_e                        state;
     ngx_peer_connection_t                    peer;

@@ -2,7 +2,7 @@
  * redis_link_inner.h: what the files of a link share.
  *
  * Audience: redis_link.c (its life: connecting, the dialogue, probing,
- * failing), redis_link_io.c (its bytes: replies in, commands out).
+ * failing), redis_link_io.c (its bytes: replies in, commands out), redis_tls.c (TLS).
  */
 
 #ifndef NGX_WSCAST_REDIS_LINK_INNER_H
@@ -14,6 +14,7 @@
 
 /* redis_link.c */
 void ngx_wscast_link_connected(ngx_wscast_redis_link_t *link);
+void ngx_wscast_link_secured(ngx_wscast_redis_link_t *link);
 void ngx_wscast_link_answer(ngx_wscast_redis_link_t *link, redisReply *reply);
 void ngx_wscast_link_fail(ngx_wscast_redis_link_t *link, ngx_err_t err,
     const char *what);
@@ -21,6 +22,13 @@ void ngx_wscast_link_fail(ngx_wscast_redis_link_t *link, ngx_err_t err,
 /* redis_link_io.c */
 void ngx_wscast_link_read_handler(ngx_event_t *rev);
 void ngx_wscast_link_write_handler(ngx_event_t *wev);
+
+/*
+ * redis_tls.c: begins the handshake, at whose end the link is secured or has
+ * failed; frees what TLS has made.
+ */
+void ngx_wscast_link_tls(ngx_wscast_redis_link_t *link);
+void ngx_wscast_link_tls_end(ngx_connection_t *c);
 
 
 #endif /* NGX_WSCAST_REDIS_LINK_INNER_H */

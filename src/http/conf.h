@@ -44,6 +44,11 @@ typedef enum {
     NGX_HTTP_WSCAST_HUB_PASSWORD_FILE,
     NGX_HTTP_WSCAST_HUB_TIMEOUT,
     NGX_HTTP_WSCAST_HUB_RECONNECT,
+    NGX_HTTP_WSCAST_HUB_SSL_TRUSTED,
+    NGX_HTTP_WSCAST_HUB_SSL_CERTIFICATE,
+    NGX_HTTP_WSCAST_HUB_SSL_KEY,
+    NGX_HTTP_WSCAST_HUB_SSL_VERIFY,
+    NGX_HTTP_WSCAST_HUB_SSL_NAME,
     NGX_HTTP_WSCAST_HUB_LENGTH,
     NGX_HTTP_WSCAST_HUB_TOKEN_KEY,
     NGX_HTTP_WSCAST_HUB_TOKEN_LEEWAY,
@@ -59,6 +64,12 @@ typedef enum {
 typedef struct {
     ngx_http_wscast_hub_t       *hub;
     ngx_str_t                    password_file;
+    ngx_str_t                    ssl_trusted;
+    ngx_str_t                    ssl_certificate;
+    ngx_str_t                    ssl_key;
+    ngx_str_t                    ssl_name;
+    ngx_uint_t                   ssl_unverified;
+    ngx_uint_t                   ssl;           /* the URL is rediss:// */
     wscast_rule_t               *rule;          /* inside channel { } */
     ngx_uint_t                   seen;          /* bits of the above */
 } ngx_http_wscast_block_t;
@@ -188,10 +199,15 @@ char *ngx_http_wscast_hub_set_leeway(ngx_conf_t *cf,
     ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_uint_t n);
 
 /* redis_url.c */
-char *ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_hub_t *hub,
+char *ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
     ngx_str_t *value);
 char *ngx_http_wscast_redis_password(ngx_conf_t *cf,
     ngx_http_wscast_block_t *b);
+
+/* redis_ssl.c */
+char *ngx_http_wscast_redis_set_ssl(ngx_conf_t *cf,
+    ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_uint_t n);
+char *ngx_http_wscast_redis_ssl(ngx_conf_t *cf, ngx_http_wscast_block_t *b);
 
 /* the content handlers */
 ngx_int_t ngx_http_wscast_upgrade_handler(ngx_http_request_t *r);

@@ -44,6 +44,11 @@ ngx_http_wscast_block_set(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
         ngx_http_wscast_hub_set_password_file,
         ngx_http_wscast_hub_set_timeout,
         ngx_http_wscast_hub_set_reconnect,
+        ngx_http_wscast_redis_set_ssl,
+        ngx_http_wscast_redis_set_ssl,
+        ngx_http_wscast_redis_set_ssl,
+        ngx_http_wscast_redis_set_ssl,
+        ngx_http_wscast_redis_set_ssl,
         ngx_http_wscast_hub_set_length,
         ngx_http_wscast_hub_set_token_key,
         ngx_http_wscast_hub_set_leeway,
@@ -127,11 +132,11 @@ ngx_http_wscast_hub_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     rv = ngx_http_wscast_block(cf, NGX_HTTP_WSCAST_HUB_CONF);
     wmcf->block = NULL;
 
-    if (rv != NGX_CONF_OK) {
-        return rv;
+    if (rv == NGX_CONF_OK) {
+        rv = ngx_http_wscast_redis_password(cf, &b);
     }
 
-    return ngx_http_wscast_redis_password(cf, &b);
+    return rv == NGX_CONF_OK ? ngx_http_wscast_redis_ssl(cf, &b) : rv;
 }
 
 
@@ -182,7 +187,7 @@ ngx_http_wscast_hub_set_redis(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
         return NGX_CONF_OK;
     }
 
-    return ngx_http_wscast_redis_url(cf, b->hub, &value[1]);
+    return ngx_http_wscast_redis_url(cf, b, &value[1]);
 }
 
 

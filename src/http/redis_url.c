@@ -4,26 +4,30 @@
 /* Where Redis is, and with which password. */
 
 
+static ngx_int_t ngx_http_wscast_redis_scheme(ngx_conf_t *cf,
+    ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_str_t *shown);
+
 static ngx_int_t ngx_http_wscast_redis_credentials(ngx_conf_t *cf,
     ngx_wscast_bus_conf_t *bus, u_char *p, u_char *last);
 
 
 /*
- * redis://[[user]:password@]host[:port][/db] or redis+unix:/path.  The host is
- * resolved here, once: a worker never waits for a name server.
+ * redis://[[user]:password@]host[:port][/db], the same with rediss:, or
+ * redis+unix:/path.  The host is resolved here, once: a worker never waits for
+ * a name server.
  */
 
 char *
-ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_hub_t *hub,
+ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
     ngx_str_t *value)
 {
     u_char                 *p, *last, *at, *slash;
-    ngx_int_t               db;
+    ngx_int_t               db, scheme;
     ngx_str_t               shown;
     ngx_url_t              *u;
     ngx_wscast_bus_conf_t  *bus;
 
-    bus = &hub->conf.bus;
+    bus = &b->hub->conf.bus;
 
     u = ngx_pcalloc(cf->pool, sizeof(ngx_url_t));
     if (u == NULL) {
@@ -46,15 +50,13 @@ ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_hub_t *hub,
         goto parse;
     }
 
-    if (value->len <= 8 || ngx_strncmp(p, "redis://", 8) != 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid \"redis %V\": use "
-                           "redis://[user:password@]host:port[/db] or "
-                           "redis+unix:/path", &shown);
+    scheme = ngx_http_wscast_redis_scheme(cf, b, value, &shown);
+
+    if (scheme == NGX_ERROR) {
         return NGX_CONF_ERROR;
     }
 
-    p += 8;
+    p += scheme;
 
     if (at > p) {
         if (ngx_http_wscast_redis_credentials(cf, bus, p, at - 1) != NGX_OK) {
@@ -95,8 +97,41 @@ parse:
     }
 
     bus->redis = u;
+    bus->redis_ssl_name = u->host;
 
     return NGX_CONF_OK;
+}
+
+
+/* The length of the scheme. */
+
+static ngx_int_t
+ngx_http_wscast_redis_scheme(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
+    ngx_str_t *value, ngx_str_t *shown)
+{
+    if (value->len > 8 && ngx_strncmp(value->data, "redis://", 8) == 0) {
+        return 8;
+    }
+
+    if (value->len > 9 && ngx_strncmp(value->data, "rediss://", 9) == 0) {
+
+#if (NGX_SSL)
+        b->ssl = 1;
+        return 9;
+#else
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "no TLS for \"redis %V\": this nginx was built "
+                           "without it; build it --with-http_ssl_module, or "
+                           "use redis://", shown);
+        return NGX_ERROR;
+#endif
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid \"redis %V\": use "
+                       "redis://[user:password@]host:port[/db], "
+                       "rediss://... or redis+unix:/path", shown);
+    return NGX_ERROR;
 }
 
 

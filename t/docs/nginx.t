@@ -7,7 +7,15 @@ use Wscast::Token;
 
 my $JWKS = JSON::PP::encode_json({ keys => [
     Wscast::Token::jwk(Wscast::Token::private('rsa'), kid => '1')] });
+my $CERT = Wscast::Host::_certificate();
 my $n = 0;
+
+sub content {
+    my ($file) = @_;
+    open my $in, '<', $file or die "$file: $!\n";
+    local $/;
+    return scalar readline $in;
+}
 
 for my $file (Wscast::Docs::files()) {
     for my $block (Wscast::Docs::blocks($file)) {
@@ -23,6 +31,9 @@ for my $file (Wscast::Docs::files()) {
             'conf/redis.password' => "secret\n",
             'conf/chat.key'       => "a secret of at least 32 bytes, it is\n",
             'conf/issuer.jwks'    => $JWKS,
+            'conf/redis-ca.pem'   => content($CERT->{CERT}),
+            'conf/wscast.pem'     => content($CERT->{CERT}),
+            'conf/wscast.key'     => content($CERT->{KEY}),
         });
 
         if ($main ne '') {
