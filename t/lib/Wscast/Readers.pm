@@ -81,7 +81,7 @@ sub begin {
     $self->join($_) for $self->readers;
     return Test::More::ok($self->listen(sub {
         !grep { !$_->{subscribed} } $self->readers
-    }), "$self->{count} clients are on $self->{channel}");
+    }), "clients are on $self->{channel}: $self->{count}");
 }
 
 # Leaves without asking: by "drop", "reset", "half" a frame, or "close".
