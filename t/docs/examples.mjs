@@ -1,6 +1,7 @@
 /*
  * Opens pages in Chromium, one behind the other, and prints a line of JSON
- * for each: examples.mjs URL...  A page sets globalThis.outcome when it is done.
+ * for each: examples.mjs URL...  A page sets globalThis.outcome when it is
+ * done.
  */
 
 import { startBrowser, SLOW } from '../browser/pages.mjs';

@@ -188,8 +188,8 @@ exchange($ann, undef, of('message'));
 published('room:7', $_) for 1 .. 3;
 exchange($guest, undef, sub { ($_[0]{offset} // 0) == 3 });
 
-exchange($ann, { type => 'history', id => 1, channel => 'room:7', limit => 2 },
-    of('history'));
+exchange($ann, { type => 'history', id => 1, channel => 'room:7',
+    limit => 2 }, of('history'));
 exchange($ann, { type => 'presence', id => 1, channel => 'plain:1',
     limit => 2 }, of('presence'));
 
@@ -205,7 +205,8 @@ exchange($ann, { type => 'presence', id => 1, channel => 'plain:1',
 
 # members who leave and come
 on($bob, 'room:7');
-exchange($bob, { type => 'unsubscribe', channel => 'room:7' }, of('unsubscribed'));
+exchange($bob, { type => 'unsubscribe', channel => 'room:7' },
+    of('unsubscribed'));
 exchange($ann, undef, of('leave'));
 
 # one who comes back, on another connection: the same member
@@ -282,7 +283,8 @@ $redis->command('CLIENT', 'KILL', 'TYPE', 'pubsub');
 wait_until(sub { !$nginx->hub->{redis_up} }, 3);
 wait_until(sub { $nginx->hub->{redis_up} });
 published('back:2', 'two');
-exchange($guest, undef, sub { $_[0]{type} eq 'subscribed' && !defined $_[0]{id} });
+exchange($guest, undef, sub {
+    $_[0]{type} eq 'subscribed' && !defined $_[0]{id} });
 
 exchange($guest, { type => 'publish', id => 5, channel => 'room:8', data => 1 },
     of('error'));
