@@ -47,6 +47,8 @@
       "Publishes that were answered with an error.")                          \
     X(PUBLISH_WAITS, COUNTER, "publish_waits_total",                          \
       "Times that a publisher had to wait for room on the bus.")              \
+    X(FALLBACK,      COUNTER, "fallback_publishes_total",                     \
+      "Messages delivered on this host alone while Redis was away.")          \
     X(DUPLICATES,    COUNTER, "publish_duplicates_total",                     \
       "Publishes whose key was known, so that nothing was published.")        \
     X(RECOVERED,     COUNTER, "recoveries_total",                             \

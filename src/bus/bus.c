@@ -133,6 +133,15 @@ ngx_wscast_bus_receiving(ngx_wscast_bus_t *bus)
 }
 
 
+ngx_uint_t
+ngx_wscast_bus_away(ngx_wscast_bus_t *bus)
+{
+    return bus->conf->redis
+           && !(ngx_wscast_bus_receiving(bus)
+                && ngx_wscast_redis_link_ready(&bus->redis.publisher));
+}
+
+
 wscast_status_t
 ngx_wscast_bus_publish(ngx_wscast_bus_t *bus, wscast_str_t channel,
     wscast_str_t bytes, wscast_receipt_t *receipt)

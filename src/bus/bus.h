@@ -65,6 +65,7 @@ typedef struct {
     ngx_msec_t            redis_timeout;
     ngx_msec_t            redis_reconnect_min;
     ngx_msec_t            redis_reconnect_max;
+    ngx_uint_t            redis_fallback;   /* 1: publish on this host alone */
 } ngx_wscast_bus_conf_t;
 
 
@@ -172,6 +173,12 @@ ngx_uint_t ngx_wscast_bus_remote(ngx_wscast_bus_t *bus);
  * stands.  0: publishing must be refused.
  */
 ngx_uint_t ngx_wscast_bus_receiving(ngx_wscast_bus_t *bus);
+
+/*
+ * 1 if Redis is away, as far as this worker knows: what is published now is
+ * answered WSCAST_CLOSE_AWAY.  Never without Redis.
+ */
+ngx_uint_t ngx_wscast_bus_away(ngx_wscast_bus_t *bus);
 
 /*
  * Publishes an envelope.

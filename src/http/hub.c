@@ -17,6 +17,8 @@ static char *ngx_http_wscast_hub_set_timeout(ngx_conf_t *cf,
     ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_wscast_hub_set_reconnect(ngx_conf_t *cf,
     ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_wscast_hub_set_fallback(ngx_conf_t *cf,
+    ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_wscast_hub_set_length(ngx_conf_t *cf,
     ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_wscast_hub_times(ngx_conf_t *cf, ngx_str_t *value,
@@ -44,6 +46,7 @@ ngx_http_wscast_block_set(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
         ngx_http_wscast_hub_set_password_file,
         ngx_http_wscast_hub_set_timeout,
         ngx_http_wscast_hub_set_reconnect,
+        ngx_http_wscast_hub_set_fallback,
         ngx_http_wscast_redis_set_ssl,
         ngx_http_wscast_redis_set_ssl,
         ngx_http_wscast_redis_set_ssl,
@@ -253,6 +256,24 @@ ngx_http_wscast_hub_set_reconnect(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
                            "invalid \"redis_reconnect %V %V\": the first time, "
                            "the minimum, is longer than the second",
                            &value[1], &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_wscast_hub_set_fallback(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
+    ngx_str_t *value, ngx_uint_t n)
+{
+    if (ngx_strcmp(value[1].data, "local") == 0) {
+        b->hub->conf.bus.redis_fallback = 1;
+
+    } else if (ngx_strcmp(value[1].data, "reject") != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid \"redis_fallback %V\": it is \"reject\" "
+                           "or \"local\"", &value[1]);
         return NGX_CONF_ERROR;
     }
 

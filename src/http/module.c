@@ -95,6 +95,13 @@ static ngx_command_t  ngx_http_wscast_commands[] = {
       NGX_HTTP_WSCAST_HUB_RECONNECT,
       NULL },
 
+    { ngx_string("redis_fallback"),
+      NGX_HTTP_WSCAST_HUB_CONF|NGX_CONF_TAKE1,
+      ngx_http_wscast_block_set,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      NGX_HTTP_WSCAST_HUB_FALLBACK,
+      NULL },
+
     { ngx_string("redis_ssl_trusted_certificate"),
       NGX_HTTP_WSCAST_HUB_CONF|NGX_CONF_TAKE1,
       ngx_http_wscast_block_set,

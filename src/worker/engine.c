@@ -5,6 +5,11 @@
 #define NGX_WSCAST_SCRATCH_KEEP   (256 * 1024)  /* bytes */
 
 
+static wscast_status_t ngx_wscast_hub_send(ngx_wscast_hub_t *hub,
+    const wscast_pub_fields_t *f, wscast_str_t envelope,
+    wscast_receipt_t *receipt);
+static wscast_status_t ngx_wscast_hub_fall_back(ngx_wscast_hub_t *hub,
+    wscast_str_t channel, wscast_str_t envelope, wscast_receipt_t *receipt);
 static ngx_int_t ngx_wscast_hub_scratch(ngx_wscast_hub_t *hub, size_t size);
 static wscast_status_t ngx_wscast_engine_publish(void *ctx,
     const wscast_pub_fields_t *f, wscast_receipt_t *receipt,
@@ -52,11 +57,9 @@ wscast_status_t
 ngx_wscast_hub_publish(ngx_wscast_hub_t *hub, const wscast_pub_fields_t *f,
     wscast_receipt_t *receipt, wscast_waiter_t *waiter)
 {
-    size_t                size;
-    uint64_t             *counters;
-    wscast_str_t          envelope;
-    wscast_status_t       rc;
-    const wscast_rule_t  *rule;
+    size_t            size;
+    uint64_t         *counters;
+    wscast_status_t   rc;
 
     counters = ngx_wscast_bus_counters(hub->bus);
     size = wscast_envelope_size(f);
@@ -73,19 +76,7 @@ ngx_wscast_hub_publish(ngx_wscast_hub_t *hub, const wscast_pub_fields_t *f,
 
     (void) wscast_envelope_encode(hub->scratch, f);
 
-    envelope = wscast_str(hub->scratch, size);
-    rule = ngx_wscast_hub_rule(hub, f->channel);
-
-    if (f->key.len || (rule && rule->history)) {
-        rc = ngx_wscast_store_publish(hub->store, rule, f, envelope, receipt);
-
-    } else {
-        rc = ngx_wscast_bus_publish(hub->bus, f->channel, envelope, receipt);
-
-        if (rc == WSCAST_OK) {
-            counters[WSCAST_COUNT_PUBLISHED]++;
-        }
-    }
+    rc = ngx_wscast_hub_send(hub, f, wscast_str(hub->scratch, size), receipt);
 
     if (hub->scratch_size > NGX_WSCAST_SCRATCH_KEEP) {
         ngx_free(hub->scratch);
@@ -101,6 +92,74 @@ ngx_wscast_hub_publish(ngx_wscast_hub_t *hub, const wscast_pub_fields_t *f,
     }
 
     return rc;
+}
+
+
+static wscast_status_t
+ngx_wscast_hub_send(ngx_wscast_hub_t *hub, const wscast_pub_fields_t *f,
+    wscast_str_t envelope, wscast_receipt_t *receipt)
+{
+    wscast_status_t       rc;
+    const wscast_rule_t  *rule;
+
+    if (hub->conf->bus.redis_fallback) {
+
+        if (ngx_wscast_bus_away(hub->bus)) {
+            return ngx_wscast_hub_fall_back(hub, f->channel, envelope,
+                                            receipt);
+        }
+
+        hub->alone = 0;
+    }
+
+    rule = ngx_wscast_hub_rule(hub, f->channel);
+
+    if (f->key.len || (rule && rule->history)) {
+        return ngx_wscast_store_publish(hub->store, rule, f, envelope,
+                                        receipt);
+    }
+
+    rc = ngx_wscast_bus_publish(hub->bus, f->channel, envelope, receipt);
+
+    if (rc == WSCAST_OK) {
+        ngx_wscast_bus_counters(hub->bus)[WSCAST_COUNT_PUBLISHED]++;
+    }
+
+    return rc;
+}
+
+
+/*
+ * Without Redis nobody knows keys and positions: a message of a channel with
+ * history has none, as if a backend had published it in Redis.
+ */
+
+static wscast_status_t
+ngx_wscast_hub_fall_back(ngx_wscast_hub_t *hub, wscast_str_t channel,
+    wscast_str_t envelope, wscast_receipt_t *receipt)
+{
+    uint64_t         *counters;
+    wscast_status_t   rc;
+
+    rc = ngx_wscast_bus_append(hub->bus, channel, envelope, NULL,
+                               receipt ? &receipt->receivers : NULL);
+    if (rc != WSCAST_OK) {
+        return rc;
+    }
+
+    counters = ngx_wscast_bus_counters(hub->bus);
+    counters[WSCAST_COUNT_PUBLISHED]++;
+    counters[WSCAST_COUNT_FALLBACK]++;
+
+    if (!hub->alone) {
+        hub->alone = 1;
+
+        ngx_log_error(NGX_LOG_WARN, hub->log, 0,
+                      "wscast: redis of hub \"%V\" is away: what is published "
+                      "is delivered on this host alone", &hub->conf->name);
+    }
+
+    return WSCAST_OK;
 }
 
 

@@ -51,6 +51,7 @@ struct ngx_wscast_hub_s {
     u_char                   client_tag[8];     /* of the ids of clients */
     uint32_t                 client_count;
     ngx_log_t               *log;
+    unsigned                 alone:1;           /* redis_fallback is told */
 };
 
 
