@@ -50,23 +50,15 @@ ngx_wscast_store_admit(ngx_wscast_store_t *store, wscast_str_t key,
 
     if (rc == WSCAST_OK) {
         ngx_wscast_store_vacate(store, join.channel.len);
-        wscast_heap_begin(&store->heap);
+    }
 
+    wscast_heap_begin(&store->heap);
+
+    if (rc == WSCAST_OK) {
         rc = wscast_presence_join(&store->presence, &join, &joined);
-
-        if (rc == WSCAST_OK && !wscast_heap_failed(&store->heap)) {
-            wscast_heap_commit(&store->heap);
-
-        } else {
-            wscast_heap_abort(&store->heap);
-        }
     }
 
-    if (rc == WSCAST_ERROR) {
-        ngx_wscast_store_damaged(store);
-    }
-
-    ngx_wscast_store_unlock(store);
+    rc = ngx_wscast_store_end(store, rc);
 
     if (rc != WSCAST_OK) {
         ngx_wscast_bus_counters(store->bus)[WSCAST_COUNT_PRESENCE_FULL]++;
@@ -91,25 +83,13 @@ ngx_wscast_store_dismiss(ngx_wscast_store_t *store, wscast_str_t key,
 
     ngx_memzero(&gone, sizeof(wscast_gone_t));
 
-    ngx_wscast_store_lock(store);
-    wscast_heap_begin(&store->heap);
+    ngx_wscast_store_begin(store);
 
     rc = wscast_presence_leave(&store->presence,
                                ngx_wscast_store_counted(key, name), client,
                                ngx_wscast_bus_nonce(store->bus), &gone);
 
-    if (rc == WSCAST_OK && !wscast_heap_failed(&store->heap)) {
-        wscast_heap_commit(&store->heap);
-
-    } else {
-        wscast_heap_abort(&store->heap);
-    }
-
-    if (rc == WSCAST_ERROR) {
-        ngx_wscast_store_damaged(store);
-    }
-
-    ngx_wscast_store_unlock(store);
+    (void) ngx_wscast_store_end(store, rc);
 
     wscast_free(gone.data);
 }

@@ -353,25 +353,13 @@ ngx_wscast_shared_lose(ngx_wscast_store_t *store, wscast_str_t channel,
 {
     wscast_status_t  rc;
 
-    ngx_wscast_store_lock(store);
-    wscast_heap_begin(&store->heap);
+    ngx_wscast_store_begin(store);
 
     rc = wscast_presence_lose(&store->presence, channel, client,
                               ngx_wscast_bus_nonce(store->bus),
                               ngx_wscast_bus_clock(store->bus));
 
-    if (rc == WSCAST_OK && !wscast_heap_failed(&store->heap)) {
-        wscast_heap_commit(&store->heap);
-
-    } else {
-        wscast_heap_abort(&store->heap);
-    }
-
-    if (rc == WSCAST_ERROR) {
-        ngx_wscast_store_damaged(store);
-    }
-
-    ngx_wscast_store_unlock(store);
+    (void) ngx_wscast_store_end(store, rc);
 }
 
 

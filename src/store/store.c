@@ -356,18 +356,7 @@ ngx_wscast_store_mark(ngx_wscast_store_t *store, wscast_str_t channel,
     rc = wscast_history_mark(&store->history, channel, position,
                              ngx_wscast_store_now());
 
-    if (rc == WSCAST_OK && !wscast_heap_failed(&store->heap)) {
-        wscast_heap_commit(&store->heap);
-
-    } else {
-        wscast_heap_abort(&store->heap);
-    }
-
-    if (rc == WSCAST_ERROR) {
-        ngx_wscast_store_damaged(store);
-    }
-
-    ngx_wscast_store_unlock(store);
+    rc = ngx_wscast_store_end(store, rc);
 
     return rc == WSCAST_OK ? NGX_OK : NGX_ERROR;
 }
@@ -410,9 +399,29 @@ ngx_wscast_store_own(ngx_wscast_store_t *store)
 
     rc = wscast_presence_own(&store->presence, nonce);
 
-    if (rc == WSCAST_OK && !wscast_heap_failed(&store->heap)) {
-        wscast_heap_commit(&store->heap);
+    if (ngx_wscast_store_end(store, rc) == WSCAST_OK) {
         store->owned = nonce;
+    }
+}
+
+
+void
+ngx_wscast_store_begin(ngx_wscast_store_t *store)
+{
+    ngx_wscast_store_lock(store);
+    wscast_heap_begin(&store->heap);
+}
+
+
+wscast_status_t
+ngx_wscast_store_end(ngx_wscast_store_t *store, wscast_status_t rc)
+{
+    if (rc == WSCAST_OK && wscast_heap_failed(&store->heap)) {
+        rc = WSCAST_NOMEM;
+    }
+
+    if (rc == WSCAST_OK) {
+        wscast_heap_commit(&store->heap);
 
     } else {
         wscast_heap_abort(&store->heap);
@@ -423,6 +432,8 @@ ngx_wscast_store_own(ngx_wscast_store_t *store)
     }
 
     ngx_wscast_store_unlock(store);
+
+    return rc;
 }
 
 

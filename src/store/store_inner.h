@@ -65,6 +65,15 @@ uint64_t ngx_wscast_store_now(void);
 #define ngx_wscast_store_lock(s)    ngx_wscast_bus_lock((s)->bus)
 #define ngx_wscast_store_unlock(s)  ngx_wscast_bus_unlock((s)->bus)
 
+/*
+ * store.c: _begin() takes the lock and begins a transaction; _end() ends it as
+ * the answer rc of what was done in it says, and gives the lock back.  Damage
+ * is taken care of.  Returns rc, or WSCAST_NOMEM if nothing could be changed.
+ */
+void ngx_wscast_store_begin(ngx_wscast_store_t *store);
+wscast_status_t ngx_wscast_store_end(ngx_wscast_store_t *store,
+    wscast_status_t rc);
+
 /* store.c: this worker is an owner in presence; under no lock. */
 void ngx_wscast_store_own(ngx_wscast_store_t *store);
 
