@@ -1,0 +1,240 @@
+package Chaos::World;
+
+# The servers: two hosts of three workers with Redis, each on a network of its
+# own, or one host of four workers without; and what is done to them.
+
+use strict;
+use warnings;
+
+use Time::HiRes qw(time);
+use Chaos::Proxy;
+
+my $CONF = <<'CONF';
+wscast_hub chat {
+    zone  128m;
+    %%REDIS%%
+
+    channel  room:*  { history 20000 1h; presence on grace=2s; }
+}
+
+server {
+    listen 127.0.0.1:%%PORT%% reuseport;
+
+    access_log  off;
+
+    location /ws {
+        wscast              chat;
+        wscast_allow        all "*";
+        wscast_user         $arg_user;
+        wscast_welcome      $pid;
+        wscast_send_buffer  128k;
+        wscast_drain        2s;
+    }
+
+    location /api/ { wscast_api chat; }
+}
+CONF
+
+my $REDIS = <<'CONF';
+    redis            redis://127.0.0.1:%d;
+    redis_timeout    500ms 1s;
+    redis_reconnect  50ms 500ms;
+CONF
+
+sub new {
+    my ($class, %option) = @_;
+    my $self = bless { %option, hosts => [], proxies => [] }, $class;
+
+    if ($self->{mode} eq 'redis') {
+        $self->{redis} = Wscast::redis(args =>
+            ['--appendonly', 'yes', '--appendfsync', 'always']);
+    }
+
+    for my $i (0 .. ($self->{redis} ? 1 : 0)) {
+        my $redis = '';
+
+        if ($self->{redis}) {
+            push @{ $self->{proxies} },
+                Chaos::Proxy->new($self->{redis}->port);
+            $redis = sprintf $REDIS, $self->{proxies}[$i]->port;
+        }
+
+        my $host = Wscast::host($CONF =~ s/%%REDIS%%/$redis/r,
+            workers => $self->{redis} ? 3 : 4,
+            name => ('one', 'two')[$i] . " ($self->{mode})");
+        $host->expect_log(qr/exited on signal 9/);
+        push @{ $self->{hosts} }, $host;
+    }
+
+    return $self;
+}
+
+sub hosts { return @{ $_[0]{hosts} } }
+
+# Everything is there, and nothing else.
+
+sub whole {
+    my ($self, $record) = @_;
+
+    for my $host ($self->hosts) {
+        my $hub = eval { $host->hub } or return "$host->{name}: no status";
+        my @now = $host->workers;
+
+        return "$host->{name}: " . @now . ' workers'
+            if @now != $host->{workers};
+        return "$host->{name}: an old worker is there"
+            if $host->workers(old => 1);
+        return "$host->{name}: wscast_workers is $hub->{workers}"
+            if $hub->{workers} != $host->{workers};
+        next if !$self->{redis};
+        return "$host->{name}: wscast_redis_up is $hub->{redis_up}"
+            if !$hub->{redis_up};
+        return "$host->{name}: wscast_redis_links is $hub->{redis_links}"
+            if $hub->{redis_links} != $host->{workers} + 1;
+    }
+
+    return '';
+}
+
+sub descriptors {
+    my ($self) = @_;
+    my $n = 0;
+
+    for my $host ($self->hosts) {
+        $n += () = glob "/proc/$_/fd/*" for $host->workers;
+    }
+
+    return $n;
+}
+
+# Seconds of the processor that the workers and masters have used.
+
+sub used {
+    my ($self) = @_;
+    my $sum = 0;
+
+    for my $pid (map { $_->pid, $_->workers } $self->hosts) {
+        open my $in, '<', "/proc/$pid/stat" or next;
+        my @field = split ' ', readline($in) =~ s/^.*\) //r;
+        $sum += $field[11] + $field[12];
+    }
+
+    return $sum / 100;
+}
+
+# The counters of gaps, and when they moved.
+
+sub watch {
+    my ($self, $record) = @_;
+
+    for my $host ($self->hosts) {
+        my $gaps = eval { $host->hub->{gaps_total} } // next;
+
+        if ($gaps != ($self->{gaps}{ $host->{name} } // 0)) {
+            push @{ $record->{gaps}{ $host->{name} } }, time;
+            $record->deed("$host->{name} counts gaps: $gaps");
+            $record->count('gaps', $gaps - ($self->{gaps}{ $host->{name} }
+                // 0));
+        }
+
+        $self->{gaps}{ $host->{name} } = $gaps;
+    }
+
+    return;
+}
+
+# -- what is done --------------------------------------------------------
+
+sub reload {
+    my ($self, $event) = @_;
+    return $self->{hosts}[$event->{host}]->signal('HUP');
+}
+
+sub kill {
+    my ($self, $event) = @_;
+    my $host = $self->{hosts}[$event->{host}];
+    my @pids = $event->{old} ? $host->workers(old => 1) : ();
+
+    @pids = $host->workers if !@pids;
+    return 0 if !@pids;
+
+    my $pid = $pids[$event->{which} % @pids];
+    CORE::kill 'KILL', $pid;
+
+    return "worker $pid";
+}
+
+sub restart {
+    my ($self) = @_;
+    $self->{record}->trouble_begins('*');
+    $self->{redis}->kill9;
+    return 1;
+}
+
+sub started {
+    my ($self) = @_;
+    $self->{redis}->start if !$self->{redis}->pid;
+    $self->{record}->trouble_ends('*');
+    return 1;
+}
+
+sub freeze {
+    my ($self) = @_;
+    $self->{record}->trouble_begins('*');
+    return $self->{redis}->freeze;
+}
+
+sub thaw {
+    my ($self) = @_;
+    $self->{redis}->thaw;
+    $self->{record}->trouble_ends('*');
+    return 1;
+}
+
+sub _network {
+    my ($self, $event, $word) = @_;
+    my $name = $self->{hosts}[$event->{host}]{name};
+
+    $self->{proxies}[$event->{host}]->tell($word);
+    $self->{record}->trouble_begins($name) if $word ne 'heal';
+    $self->{record}->trouble_ends($name) if $word =~ /^(?:heal|cut)$/;
+
+    return 1;
+}
+
+sub cut    { return $_[0]->_network($_[1], 'cut') }
+sub refuse { return $_[0]->_network($_[1], 'refuse') }
+sub half   { return $_[0]->_network($_[1], 'half') }
+sub deaf   { return $_[0]->_network($_[1], 'deaf') }
+sub heal   { return $_[0]->_network($_[1], 'heal') }
+
+sub delay {
+    my ($self, $event) = @_;
+    return $self->_network($event, "delay $event->{ms}");
+}
+
+sub forget {
+    my ($self) = @_;
+    return eval { $self->{redis}->command('SCRIPT', 'FLUSH') } ? 1 : 0;
+}
+
+# Everything works again.
+
+sub mend {
+    my ($self) = @_;
+    return if !$self->{redis};
+
+    $self->thaw;
+    $self->started;
+    $self->heal({ host => $_ }) for 0 .. $#{ $self->{proxies} };
+
+    return;
+}
+
+sub stop {
+    my ($self) = @_;
+    $_->stop for @{ $self->{proxies} };
+    return;
+}
+
+1;
