@@ -81,7 +81,8 @@ replay     = $(addprefix $(BUILD)/replay/,$(call dash,$(1:%.fuzz.c=%)))
 # -- the module --------------------------------------------------------------
 
 .PHONY: all deps run pictures test test-build asan sanitized-flags unit \
-        fuzz fuzz-all layers install clean help FORCE $(TARGETS:%=fuzz/%)
+        fuzz fuzz-all layers chaos install clean help FORCE \
+        $(TARGETS:%=fuzz/%)
 .DELETE_ON_ERROR:
 
 ifeq ($(MAKELEVEL),0)
@@ -242,6 +243,22 @@ asan: export LSAN_OPTIONS = \
     suppressions=$(abspath t/lib/lsan.supp):print_suppressions=0
 asan:
 	@$(MAKE) --no-print-directory test VARIANT=asan TESTS='$(TESTS)'
+
+MODE       = both
+SEED       =
+MINUTES    = 2
+
+#: make chaos       all at once goes wrong: [MODE=redis|embedded] [SEED=N]
+#:                  [MINUTES=2] [VARIANT=asan]
+ifeq ($(VARIANT),asan)
+chaos: export WSCAST_ASAN = 1
+chaos: export WSCAST_PRELOAD = $(preload)
+chaos: export LSAN_OPTIONS = \
+    suppressions=$(abspath t/lib/lsan.supp):print_suppressions=0
+endif
+chaos: $(MODULE)
+	@WSCAST_MODULE=$(abspath $(MODULE)) \
+	    t/chaos/run '$(MODE)' '$(SEED)' '$(MINUTES)'
 
 # -- use ---------------------------------------------------------------------
 
