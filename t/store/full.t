@@ -171,6 +171,8 @@ for my $channel ('room:1', 'room:30', "room:$CHANNELS") {
 # -- more channels than there is room for --------------------------------
 
 {
+    my $quiet = client();
+    my $then  = ask($quiet, type => 'subscribe', channel => 'room:quiet');
     my @answers = ask_all($p, map { publish("room:many$_", $_) } 1 .. 8000);
     is(scalar(grep { $_->{type} ne 'published' || $_->{offset} != 1 }
         @answers), 0, 'messages to 8000 channels are published');
@@ -186,6 +188,13 @@ for my $channel ('room:1', 'room:30', "room:$CHANNELS") {
         '... so that nobody there takes its end for its own');
     is(ask($p, %{ publish('room:many1', 'again') })->{offset}, 1,
         '... and goes on');
+
+    my $now = ask($p, %{ publish('room:quiet', 'at last') });
+    isnt($now->{epoch}, $then->{epoch}, 'so does one with subscribers');
+    my $m = JSON::PP::decode_json($quiet->recv_text);
+    is("$m->{data} $m->{epoch} $m->{offset}", "at last $now->{epoch} 1",
+        '... who get its messages all the same');
+    $quiet->drop;
 }
 
 # -- long messages -------------------------------------------------------
