@@ -21,7 +21,9 @@ typedef enum {
     WSCAST_PUB_LEAVE,
     WSCAST_PUB_BROKEN,      /* of this host alone: messages before this position
                                have been missed for good */
-    WSCAST_PUB_KINDS
+    WSCAST_PUB_KINDS,
+    WSCAST_PUB_STALE = WSCAST_PUB_KINDS     /* of this worker, in no envelope:
+                               joins and leaves may have been missed */
 } wscast_pub_kind_e;
 
 

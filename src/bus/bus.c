@@ -275,7 +275,7 @@ ngx_wscast_bus_record(void *ctx, wscast_record_t *rec)
         return bus->handler->deliver(bus->ctx, rec->channel, rec->body);
 
     case WSCAST_REC_LIVE:
-        bus->handler->live(bus->ctx, rec->channel);
+        bus->handler->live(bus->ctx, rec->channel, rec->arg == 1);
         break;
 
     case WSCAST_REC_WANT:

@@ -74,8 +74,12 @@ typedef struct {
     size_t              (*deliver)(void *ctx, wscast_str_t channel,
                                    wscast_str_t bytes);
 
-    /* messages of this channel arrive from now on */
-    void                (*live)(void *ctx, wscast_str_t channel);
+    /*
+     * Messages of this channel arrive from now on.  shaken: they did before,
+     * and what was published meanwhile may have been missed.
+     */
+    void                (*live)(void *ctx, wscast_str_t channel,
+                                ngx_uint_t shaken);
 
     /* a publish that was answered NGX_AGAIN may be tried again */
     void                (*writable)(void *ctx);

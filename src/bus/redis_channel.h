@@ -21,6 +21,8 @@ typedef struct {
     unsigned             asked:1;       /* confirmed, and what was missed is
                                            being fetched; not live yet */
     unsigned             missed:1;      /* was live, or is of another leader */
+    unsigned             shaken:1;      /* it was missed, which those who listen
+                                           have not been told yet */
     unsigned             excused:1;     /* its waiters were let go on */
     unsigned             fresh:1;       /* the heir's: wanted since it is one,
                                            the leader may not have it */

@@ -139,6 +139,7 @@ ngx_wscast_redis_admit(ngx_wscast_redis_t *redis,
 
     internal = ngx_wscast_redis_internal(redis, ch);
     ch->fresh = 0;
+    ch->shaken |= ch->missed;
 
     if (!internal && ngx_wscast_redis_ask(redis, ch) == NGX_AGAIN) {
         return;
@@ -262,6 +263,12 @@ ngx_wscast_redis_live(ngx_wscast_redis_t *redis,
 
     rec.kind = WSCAST_REC_LIVE;
     rec.to = slot;
+
+    if (ch->live && slot == WSCAST_NO_SLOT) {
+        rec.arg = ch->shaken;
+        ch->shaken = 0;
+    }
+
     rec.channel = ngx_wscast_redis_key(redis, ch);
 
     ngx_wscast_local_send(redis->local, &rec);

@@ -133,7 +133,8 @@ typedef struct {
 typedef enum {
     WSCAST_REC_PAD = 0,
     WSCAST_REC_PUBLICATION,     /* body: envelope or plain data */
-    WSCAST_REC_LIVE,            /* the host is subscribed to the channel */
+    WSCAST_REC_LIVE,            /* the host is subscribed to the channel; arg 1:
+                                   it was, and not all the time */
     WSCAST_REC_WANT,            /* to the leader: the sender's first subscriber;
                                    arg: the sender's nonce */
     WSCAST_REC_RECALL,          /* the same, told anew to a new leader */

@@ -321,7 +321,10 @@ export class Wscast {
         request ? this.#finish(message.id, error) : this.#emit('error', error);
     }
 
-    /* What nobody asked for: a break, or a token that no longer allows. */
+    /*
+     * What nobody asked for: a break, a token that no longer allows, or joins
+     * and leaves that may be missing.
+     */
 
     #told(message) {
         const channel = this.#channels.get(message.channel);
@@ -334,6 +337,9 @@ export class Wscast {
                                           channel.name);
             this.#forget(channel, error);
             this.#emit('error', error);
+
+        } else if (message.type === 'presence' && message.stale) {
+            this.#callRoll(message.channel);
         }
     }
 

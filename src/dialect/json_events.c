@@ -277,6 +277,12 @@ wscast_json_publication(wscast_builder_t *b, const wscast_pub_fields_t *f)
         wscast_json_subscribed(b, &e);
         break;
 
+    case WSCAST_PUB_STALE:
+        wscast_builder_lit(b, "{\"type\":\"presence\"");
+        wscast_json_string(b, "channel", f->channel);
+        wscast_builder_lit(b, ",\"stale\":true");
+        break;
+
     default:
         wscast_json_member(b, f);
     }

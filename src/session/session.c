@@ -312,7 +312,8 @@ wscast_session_deliver(wscast_subscription_t *sub, wscast_publication_t *pub)
         }
     }
 
-    if ((pub->f.kind == WSCAST_PUB_JOIN || pub->f.kind == WSCAST_PUB_LEAVE)
+    if ((pub->f.kind == WSCAST_PUB_JOIN || pub->f.kind == WSCAST_PUB_LEAVE
+         || pub->f.kind == WSCAST_PUB_STALE)
         && !sub->sees)
     {
         return;

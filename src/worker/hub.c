@@ -11,7 +11,9 @@ static void ngx_wscast_hub_last(void *ctx, wscast_channel_t *ch);
 static size_t ngx_wscast_hub_deliver(void *ctx, wscast_str_t channel,
     wscast_str_t bytes);
 static void ngx_wscast_hub_deliver_one(void *arg, wscast_subscription_t *sub);
-static void ngx_wscast_hub_live(void *ctx, wscast_str_t channel);
+static void ngx_wscast_hub_live(void *ctx, wscast_str_t channel,
+    ngx_uint_t shaken);
+static void ngx_wscast_hub_stale(ngx_wscast_hub_t *hub, wscast_channel_t *ch);
 static void ngx_wscast_hub_joined(wscast_channel_t *ch);
 static void ngx_wscast_hub_writable(void *ctx);
 static void ngx_wscast_hub_lapped(void *ctx);
@@ -151,16 +153,53 @@ ngx_wscast_hub_deliver_one(void *arg, wscast_subscription_t *sub)
 
 
 static void
-ngx_wscast_hub_live(void *ctx, wscast_str_t channel)
+ngx_wscast_hub_live(void *ctx, wscast_str_t channel, ngx_uint_t shaken)
 {
-    ngx_wscast_hub_t  *hub;
-    wscast_channel_t  *ch;
+    ngx_wscast_hub_t     *hub;
+    wscast_channel_t     *ch;
+    const wscast_rule_t  *rule;
 
     hub = ctx;
     ch = wscast_fanout_find(&hub->fanout, channel);
 
-    if (ch && !ch->live) {
+    if (ch == NULL) {
+        return;
+    }
+
+    if (!ch->live) {
         ngx_wscast_hub_joined(ch);
+    }
+
+    rule = ngx_wscast_hub_rule(hub, channel);
+
+    if (shaken && rule && rule->presence) {
+        ngx_wscast_hub_stale(hub, ch);
+    }
+}
+
+
+/*
+ * Joins and leaves are in no history.  Who follows them is told that some may
+ * be missing, and can ask who is there.
+ */
+
+static void
+ngx_wscast_hub_stale(ngx_wscast_hub_t *hub, wscast_channel_t *ch)
+{
+    ngx_uint_t            i;
+    wscast_publication_t  pub;
+
+    ngx_memzero(&pub, sizeof(wscast_publication_t));
+
+    pub.refs = 1;
+    pub.f.kind = WSCAST_PUB_STALE;
+    pub.f.channel = ch->node.key;
+
+    (void) wscast_fanout_deliver(&hub->fanout, ch, ngx_wscast_hub_deliver_one,
+                                 &pub);
+
+    for (i = 0; i < WSCAST_VARIANTS; i++) {
+        wscast_prepared_release(pub.prepared[i]);
     }
 }
 

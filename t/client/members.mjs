@@ -87,6 +87,22 @@ test('After a reconnect the members are read again', async () => {
     assert.deepEqual(told, ['m1 m2', 'm1 m2 m3', 'm2 m3 m4']);
 });
 
+test('When joins and leaves may be missing the members are read again',
+     async () => {
+    const { told } = await joined();
+
+    await page(['m1', 'm2']);
+    PaperSocket.last.sent.length = 0;
+    await PaperSocket.last.says(
+        { type: 'presence', channel: 'z', stale: true });
+    assert.deepEqual(asked(), []);
+    await PaperSocket.last.says(
+        { type: 'presence', channel: 'a', stale: true });
+    assert.equal(asked().length, 1);
+    await page(['m2', 'm3']);
+    assert.deepEqual(told, ['m1 m2', 'm2 m3']);
+});
+
 test('Before the subscription stands nothing is asked', async () => {
     const c = await opened();
     const told = [];

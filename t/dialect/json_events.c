@@ -243,6 +243,9 @@ test_messages(void)
     f.kind = WSCAST_PUB_LEAVE;
     f.info = s("{\"age\":7}");
     tells(&e, "{\"type\":\"leave\",\"channel\":\"r\",\"client\":\"c1\"}");
+
+    f.kind = WSCAST_PUB_STALE;
+    tells(&e, "{\"type\":\"presence\",\"channel\":\"r\",\"stale\":true}");
 }
 
 

@@ -214,6 +214,8 @@ test_encode(void)
     tells(&e, 0, "", 0, "a join is not told");
     f.kind = WSCAST_PUB_LEAVE;
     tells(&e, 0, "", 0, "a leave is not told");
+    f.kind = WSCAST_PUB_STALE;
+    tells(&e, 0, "", 0, "nor that some may be missing");
 
     e.reason = "no";
     e.type = WSCAST_EVENT_SUBSCRIBED;

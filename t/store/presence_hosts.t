@@ -57,6 +57,24 @@ sub present {
 
 is(present(), 26, 'members of both hosts are there');
 
+# -- the host has not listened for a moment ------------------------------
+
+{
+    $redis->command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    my %stale;
+    gather(\@staying, timeout => 10, message => sub {
+        my ($ws, $frame) = @_;
+        my $m = JSON::PP::decode_json($frame->{data});
+        $stale{ $ws->{id} }++ if $m->{type} eq 'presence' && $m->{stale}
+            && $m->{channel} eq 'room:1';
+    }, until => sub { keys %stale == @staying });
+    is(join(' ', values %stale), join(' ', (1) x @staying),
+        'a host that was deaf for a moment tells so, once');
+    is(present(), 26, '... and who is there, is there');
+}
+
+# -- the other one dies --------------------------------------------------
+
 $two->crash;
 my $killed = time;
 
