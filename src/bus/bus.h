@@ -54,6 +54,8 @@ typedef struct {
     size_t                zone_size;
 
     ngx_url_t            *redis;            /* NULL: embedded */
+    ngx_str_t             redis_master;     /* if not empty, redis are the
+                                               sentinels that know it */
     ngx_str_t             redis_user;
     ngx_str_t             redis_password;
     ngx_int_t             redis_db;

@@ -195,7 +195,7 @@ ngx_wscast_redis_publisher_probe(void *ctx)
         return NGX_OK;
     }
 
-    ping = "PING";
+    ping = redis->conf->redis_master.len ? "ROLE" : "PING";
     len = 4;
 
     return ngx_wscast_redis_call(redis, &redis->probe, 1, &ping, &len, 1);
@@ -205,7 +205,22 @@ ngx_wscast_redis_publisher_probe(void *ctx)
 static void
 ngx_wscast_redis_probed(ngx_wscast_call_t *call, redisReply *reply)
 {
-    /* that it came is all there is to know */
+    ngx_wscast_redis_t  *redis;
+
+    redis = wscast_container(call, ngx_wscast_redis_t, probe);
+
+    /* of PING, that it came is all there is to know */
+
+    if (reply == NULL || redis->conf->redis_master.len == 0
+        || ngx_wscast_redis_is_master(reply))
+    {
+        return;
+    }
+
+    /* the subscriber cannot ask, but has found the same server */
+
+    ngx_wscast_redis_link_break(&redis->publisher, "is no master any more");
+    ngx_wscast_redis_link_break(&redis->subscriber, "is no master any more");
 }
 
 

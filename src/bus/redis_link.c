@@ -3,8 +3,14 @@
 
 
 static void ngx_wscast_link_connect(ngx_wscast_redis_link_t *link);
+static void ngx_wscast_link_peer(ngx_wscast_redis_link_t *link);
 static void ngx_wscast_link_step(ngx_wscast_redis_link_t *link);
+static void ngx_wscast_link_auth(ngx_wscast_redis_link_t *link);
+static void ngx_wscast_link_found(ngx_wscast_redis_link_t *link);
+static void ngx_wscast_link_wrong(ngx_wscast_redis_link_t *link,
+    redisReply *reply);
 static void ngx_wscast_link_timer_handler(ngx_event_t *ev);
+static ngx_msec_t ngx_wscast_link_pause(ngx_wscast_redis_link_t *link);
 static void ngx_wscast_link_drop(ngx_wscast_redis_link_t *link);
 
 
@@ -48,6 +54,8 @@ ngx_wscast_redis_link_close(ngx_wscast_redis_link_t *link)
     ngx_wscast_link_drop(link);
 
     link->state = NGX_WSCAST_LINK_STOPPED;
+    link->found = 0;
+    link->asked = 0;
 
     ngx_free(link->out);
     link->out = NULL;
@@ -59,10 +67,9 @@ static void
 ngx_wscast_link_connect(ngx_wscast_redis_link_t *link)
 {
     ngx_int_t          rc;
-    ngx_url_t         *url;
     ngx_connection_t  *c;
 
-    url = link->conf->redis;
+    ngx_wscast_link_peer(link);
 
     link->reader = redisReaderCreate();
     if (link->reader == NULL) {
@@ -76,16 +83,6 @@ ngx_wscast_link_connect(ngx_wscast_redis_link_t *link)
     link->out_pos = 0;
     link->out_len = 0;
     link->reason[0] = '\0';
-
-    ngx_memzero(&link->peer, sizeof(ngx_peer_connection_t));
-
-    link->address = (link->address + 1) % url->naddrs;
-    link->peer.sockaddr = url->addrs[link->address].sockaddr;
-    link->peer.socklen = url->addrs[link->address].socklen;
-    link->peer.name = &url->addrs[link->address].name;
-    link->peer.get = ngx_event_get_peer;
-    link->peer.log = link->log;
-    link->peer.log_error = NGX_ERROR_INFO;
 
     rc = ngx_event_connect_peer(&link->peer);
 
@@ -113,6 +110,37 @@ ngx_wscast_link_connect(ngx_wscast_redis_link_t *link)
 }
 
 
+/* Who is next: the master that was found, or one of the addresses. */
+
+static void
+ngx_wscast_link_peer(ngx_wscast_redis_link_t *link)
+{
+    ngx_url_t              *url;
+    ngx_peer_connection_t  *peer;
+
+    url = link->conf->redis;
+    peer = &link->peer;
+
+    ngx_memzero(peer, sizeof(ngx_peer_connection_t));
+
+    if (link->found) {
+        peer->sockaddr = &link->master.sockaddr;
+        peer->socklen = link->master_len;
+        peer->name = &link->master_name;
+
+    } else {
+        link->address = (link->address + 1) % url->naddrs;
+        peer->sockaddr = url->addrs[link->address].sockaddr;
+        peer->socklen = url->addrs[link->address].socklen;
+        peer->name = &url->addrs[link->address].name;
+    }
+
+    peer->get = ngx_event_get_peer;
+    peer->log = link->log;
+    peer->log_error = NGX_ERROR_INFO;
+}
+
+
 void
 ngx_wscast_link_connected(ngx_wscast_redis_link_t *link)
 {
@@ -123,6 +151,12 @@ ngx_wscast_link_connected(ngx_wscast_redis_link_t *link)
     if (link->conf->redis_ssl) {
         link->state = NGX_WSCAST_LINK_HANDSHAKE;
         ngx_wscast_link_tls(link);
+        return;
+    }
+
+    if (ngx_wscast_link_asking(link)) {
+        link->state = NGX_WSCAST_LINK_SENTINEL;
+        ngx_wscast_link_ask(link);
         return;
     }
 
@@ -143,28 +177,27 @@ ngx_wscast_link_secured(ngx_wscast_redis_link_t *link)
 static void
 ngx_wscast_link_step(ngx_wscast_redis_link_t *link)
 {
-    int          argc;
     u_char       db[NGX_INT_T_LEN];
-    size_t       lens[3];
-    const char  *argv[3];
+    size_t       lens[2];
+    const char  *argv[2];
 
     if (link->state == NGX_WSCAST_LINK_AUTH) {
 
         if (link->conf->redis_password.len) {
-            argc = 0;
+            ngx_wscast_link_auth(link);
+            return;
+        }
 
-            argv[argc] = "AUTH";
-            lens[argc++] = 4;
+        link->state = NGX_WSCAST_LINK_ROLE;
+    }
 
-            if (link->conf->redis_user.len) {
-                argv[argc] = (char *) link->conf->redis_user.data;
-                lens[argc++] = link->conf->redis_user.len;
-            }
+    if (link->state == NGX_WSCAST_LINK_ROLE) {
 
-            argv[argc] = (char *) link->conf->redis_password.data;
-            lens[argc++] = link->conf->redis_password.len;
+        if (link->conf->redis_master.len) {
+            argv[0] = "ROLE";
+            lens[0] = 4;
 
-            (void) ngx_wscast_redis_link_command(link, argc, argv, lens, 1);
+            (void) ngx_wscast_redis_link_command(link, 1, argv, lens, 1);
             return;
         }
 
@@ -194,28 +227,118 @@ ngx_wscast_link_step(ngx_wscast_redis_link_t *link)
     link->told = 0;
     link->counters[WSCAST_COUNT_REDIS_LINKS]++;
 
+    if (link->found) {                  /* that sentinel is asked first again */
+        link->address += link->conf->redis->naddrs - 1;
+    }
+
     ngx_add_timer(&link->timer, link->conf->redis_timeout / 2 + 1);
 
     link->handler->ready(link->ctx);
 }
 
 
+static void
+ngx_wscast_link_auth(ngx_wscast_redis_link_t *link)
+{
+    int          argc;
+    size_t       lens[3];
+    const char  *argv[3];
+
+    argc = 0;
+
+    argv[argc] = "AUTH";
+    lens[argc++] = 4;
+
+    if (link->conf->redis_user.len) {
+        argv[argc] = (char *) link->conf->redis_user.data;
+        lens[argc++] = link->conf->redis_user.len;
+    }
+
+    argv[argc] = (char *) link->conf->redis_password.data;
+    lens[argc++] = link->conf->redis_password.len;
+
+    (void) ngx_wscast_redis_link_command(link, argc, argv, lens, 1);
+}
+
+
 void
 ngx_wscast_link_answer(ngx_wscast_redis_link_t *link, redisReply *reply)
 {
-    if (reply->type == REDIS_REPLY_ERROR) {
-        ngx_log_error(NGX_LOG_ERR, link->log, 0,
-                      "wscast: redis %s to %V: %s answered \"%*s\"",
-                      link->name, link->peer.name,
-                      link->state == NGX_WSCAST_LINK_AUTH ? "AUTH" : "SELECT",
-                      (size_t) reply->len, reply->str);
+    const char  *what;
 
-        ngx_wscast_link_fail(link, 0, "refused");
+    if (reply->type == REDIS_REPLY_ERROR) {
+        ngx_wscast_link_wrong(link, reply);
+        return;
+    }
+
+    if (link->state == NGX_WSCAST_LINK_SENTINEL) {
+        what = ngx_wscast_link_told(link, reply);
+
+        if (what) {
+            ngx_wscast_link_fail(link, 0, what);
+            return;
+        }
+
+        ngx_wscast_link_found(link);
+        return;
+    }
+
+    if (link->state == NGX_WSCAST_LINK_ROLE
+        && !ngx_wscast_redis_is_master(reply))
+    {
+        ngx_wscast_link_fail(link, 0, "is no master");
         return;
     }
 
     link->state++;
     ngx_wscast_link_step(link);
+}
+
+
+/* An event later: what called us still looks at the old connection. */
+
+static void
+ngx_wscast_link_found(ngx_wscast_redis_link_t *link)
+{
+    ngx_wscast_link_drop(link);
+
+    link->found = 1;
+    link->asked = 0;
+
+    link->state = NGX_WSCAST_LINK_BACKOFF;
+    ngx_add_timer(&link->timer, 1);
+}
+
+
+static void
+ngx_wscast_link_wrong(ngx_wscast_redis_link_t *link, redisReply *reply)
+{
+    const char  *step;
+
+    switch (link->state) {
+
+    case NGX_WSCAST_LINK_SENTINEL:
+        step = "SENTINEL";
+        break;
+
+    case NGX_WSCAST_LINK_AUTH:
+        step = "AUTH";
+        break;
+
+    case NGX_WSCAST_LINK_ROLE:
+        step = "ROLE";
+        break;
+
+    default:
+        step = "SELECT";
+    }
+
+    ngx_log_error(NGX_LOG_ERR, link->log, 0,
+                  "wscast: redis %s to %V: %s answered \"%*s\"",
+                  link->name, link->peer.name, step,
+                  (size_t) reply->len, reply->str);
+
+    ngx_wscast_link_fail(link, 0, "refused");
 }
 
 
@@ -249,7 +372,11 @@ ngx_wscast_link_timer_handler(ngx_event_t *ev)
         return;
     }
 
-    if (!link->heard && link->held == NULL) {
+    /* a master may have become a replica: it is asked at any rate */
+
+    if ((!link->heard || link->conf->redis_master.len)
+        && link->held == NULL)
+    {
         link->probing = 1;
 
         if (link->handler->probe(link->ctx) != NGX_OK) {
@@ -265,11 +392,19 @@ ngx_wscast_link_timer_handler(ngx_event_t *ev)
 
 
 void
+ngx_wscast_redis_link_break(ngx_wscast_redis_link_t *link, const char *what)
+{
+    if (ngx_wscast_redis_link_ready(link)) {
+        ngx_wscast_link_fail(link, 0, what);
+    }
+}
+
+
+void
 ngx_wscast_link_fail(ngx_wscast_redis_link_t *link, ngx_err_t err,
     const char *what)
 {
-    ngx_msec_t  delay;
-    ngx_uint_t  i;
+    ngx_msec_t  pause;
 
     if (link->reason[0]) {              /* TLS knows better */
         err = 0;
@@ -278,33 +413,57 @@ ngx_wscast_link_fail(ngx_wscast_redis_link_t *link, ngx_err_t err,
 
     ngx_log_error((link->told ? NGX_LOG_INFO : NGX_LOG_ERR), link->log, err,
                   "wscast: redis %s to %V: %s", link->name,
-                  &link->conf->redis->addrs[link->address].name, what);
+                  link->peer.name, what);
 
     link->told = 1;
     link->counters[WSCAST_COUNT_REDIS_RECONNECTS]++;
 
     ngx_wscast_link_drop(link);
 
-    delay = link->conf->redis_reconnect_min;
+    pause = ngx_wscast_link_pause(link);
+
+    link->found = 0;
+    link->state = NGX_WSCAST_LINK_BACKOFF;
+    ngx_add_timer(&link->timer, pause);
+
+    link->handler->lost(link->ctx);
+}
+
+
+/* Until the next attempt. */
+
+static ngx_msec_t
+ngx_wscast_link_pause(ngx_wscast_redis_link_t *link)
+{
+    ngx_msec_t  pause;
+    ngx_uint_t  i;
+
+    /* each of the sentinels is asked before there is a pause */
+
+    if (ngx_wscast_link_asking(link)
+        && ++link->asked < link->conf->redis->naddrs)
+    {
+        return 1;
+    }
+
+    link->asked = 0;
+
+    pause = link->conf->redis_reconnect_min;
 
     for (i = 0; i < link->failures; i++) {
-        delay *= 2;
+        pause *= 2;
 
-        if (delay >= link->conf->redis_reconnect_max) {
-            delay = link->conf->redis_reconnect_max;
+        if (pause >= link->conf->redis_reconnect_max) {
+            pause = link->conf->redis_reconnect_max;
             break;
         }
     }
 
+    link->failures++;
+
     /* jitter, so that the workers of all hosts do not come at once */
 
-    delay = delay / 2 + ngx_random() % (delay / 2 + 1);
-
-    link->failures++;
-    link->state = NGX_WSCAST_LINK_BACKOFF;
-    ngx_add_timer(&link->timer, delay);
-
-    link->handler->lost(link->ctx);
+    return pause / 2 + ngx_random() % (pause / 2 + 1);
 }
 
 

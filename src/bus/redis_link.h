@@ -1,6 +1,6 @@
 /*
- * redis_link.h: one connection to Redis: connect, TLS, AUTH, SELECT, then
- * commands and replies; backoff and probing.
+ * redis_link.h: one connection to Redis: ask a sentinel where it is, connect,
+ * TLS, AUTH, ROLE, SELECT, then commands and replies; backoff and probing.
  *
  * Audience: redis.c.  nginx owns the socket and the timers, hiredis reads and
  * formats RESP.  Nothing here blocks.
@@ -64,7 +64,9 @@ typedef enum {
     NGX_WSCAST_LINK_BACKOFF,
     NGX_WSCAST_LINK_CONNECT,
     NGX_WSCAST_LINK_HANDSHAKE,
+    NGX_WSCAST_LINK_SENTINEL,
     NGX_WSCAST_LINK_AUTH,
+    NGX_WSCAST_LINK_ROLE,
     NGX_WSCAST_LINK_SELECT,
     NGX_WSCAST_LINK_READY
 } ngx_wscast_link_e;
@@ -78,8 +80,7 @@ typedef struct {
     ngx_log_t                               *log;
     uint64_t                                *counters;
 
-    ngx_log_t                                tls_log;   /* nginx's TLS tells
-                                                           it, see redis_tls.c */
+    ngx_log_t                                tls_log;   /* of redis_tls.c */
     u_char                                   reason[NGX_WSCAST_LINK_REASON];
 
     ngx_wscast_link_e                        state;
@@ -94,8 +95,16 @@ typedef struct {
     size_t                                   out_size;
 
     ngx_uint_t                               address;   /* tried last */
+    ngx_sockaddr_t                           master;    /* told by a sentinel */
+    socklen_t                                master_len;
+    ngx_str_t                                master_name;
+    u_char                                   master_text[NGX_SOCKADDR_STRLEN];
+    ngx_uint_t                               asked;     /* sentinels, since one
+                                                           has answered */
     ngx_uint_t                               failures;  /* since it was ready */
 
+    unsigned                                 found:1;   /* master is the next,
+                                                           or is connected */
     unsigned                                 heard:1;   /* since last probed */
     unsigned                                 probing:1;
     unsigned                                 full:1;    /* writable() is owed */
@@ -117,6 +126,17 @@ void ngx_wscast_redis_link_close(ngx_wscast_redis_link_t *link);
 
 #define ngx_wscast_redis_link_ready(link)                                     \
     ((link)->state == NGX_WSCAST_LINK_READY)
+
+/* Something is wrong with it: it fails, and is connected anew. */
+void ngx_wscast_redis_link_break(ngx_wscast_redis_link_t *link,
+    const char *what);
+
+/* 1 if this reply to ROLE is that of a master. */
+ngx_uint_t ngx_wscast_redis_is_master(redisReply *reply);
+
+/* 1 if both are ready, and not with the same server. */
+ngx_uint_t ngx_wscast_redis_link_differ(ngx_wscast_redis_link_t *a,
+    ngx_wscast_redis_link_t *b);
 
 /*
  * Queues a command.  NGX_OK; NGX_AGAIN: too much is queued (unless force);

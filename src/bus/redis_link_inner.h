@@ -2,7 +2,8 @@
  * redis_link_inner.h: what the files of a link share.
  *
  * Audience: redis_link.c (its life: connecting, the dialogue, probing,
- * failing), redis_link_io.c (its bytes: replies in, commands out), redis_tls.c (TLS).
+ * failing), redis_link_io.c (its bytes: replies in, commands out),
+ * redis_tls.c (TLS), redis_sentinel.c (who is the master).
  */
 
 #ifndef NGX_WSCAST_REDIS_LINK_INNER_H
@@ -29,6 +30,18 @@ void ngx_wscast_link_write_handler(ngx_event_t *wev);
  */
 void ngx_wscast_link_tls(ngx_wscast_redis_link_t *link);
 void ngx_wscast_link_tls_end(ngx_connection_t *c);
+
+/*
+ * redis_sentinel.c: asks the sentinel that is connected, and takes its answer.
+ * NULL: link->master is set; else what was wrong.
+ */
+void ngx_wscast_link_ask(ngx_wscast_redis_link_t *link);
+const char *ngx_wscast_link_told(ngx_wscast_redis_link_t *link,
+    redisReply *reply);
+
+/* 1 if the link has to ask, or is asking, a sentinel. */
+#define ngx_wscast_link_asking(link)                                          \
+    ((link)->conf->redis_master.len && !(link)->found)
 
 
 #endif /* NGX_WSCAST_REDIS_LINK_INNER_H */

@@ -231,7 +231,7 @@ ngx_wscast_redis_link_command(ngx_wscast_redis_link_t *link, int argc,
     ngx_int_t   rc;
     long long   len;
 
-    if (link->state < NGX_WSCAST_LINK_AUTH) {
+    if (link->state < NGX_WSCAST_LINK_SENTINEL) {
         return NGX_DECLINED;
     }
 

@@ -432,6 +432,13 @@ ngx_wscast_redis_tick(ngx_wscast_redis_t *redis)
 
     ngx_wscast_redis_handover_check(redis);
 
+    /* one was made before a failover, the other one behind it */
+
+    if (ngx_wscast_redis_link_differ(&redis->publisher, &redis->subscriber)) {
+        ngx_wscast_redis_link_break(&redis->publisher, "is another master");
+        ngx_wscast_redis_link_break(&redis->subscriber, "is another master");
+    }
+
     if (!redis->leading || redis->tenancies == sh->tenancies) {
         return;
     }

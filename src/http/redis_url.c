@@ -6,15 +6,31 @@
 
 static ngx_int_t ngx_http_wscast_redis_scheme(ngx_conf_t *cf,
     ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_str_t *shown);
-
 static ngx_int_t ngx_http_wscast_redis_credentials(ngx_conf_t *cf,
     ngx_wscast_bus_conf_t *bus, u_char *p, u_char *last);
+static ngx_int_t ngx_http_wscast_redis_master(ngx_conf_t *cf,
+    ngx_wscast_bus_conf_t *bus, ngx_str_t *path, ngx_str_t *shown);
+static ngx_int_t ngx_http_wscast_redis_db(ngx_conf_t *cf,
+    ngx_wscast_bus_conf_t *bus, ngx_str_t *path, ngx_str_t *shown);
+static ngx_int_t ngx_http_wscast_redis_hosts(ngx_conf_t *cf,
+    ngx_wscast_bus_conf_t *bus, u_char *p, u_char *last, ngx_str_t *shown);
+static ngx_url_t *ngx_http_wscast_redis_host(ngx_conf_t *cf, u_char *p,
+    u_char *last, in_port_t port, ngx_str_t *shown);
+
+
+/* What a URL can begin with: the lengths tell them apart. */
+
+#define NGX_HTTP_WSCAST_REDIS_PLAIN     (sizeof("redis://") - 1)
+#define NGX_HTTP_WSCAST_REDIS_TLS       (sizeof("rediss://") - 1)
+#define NGX_HTTP_WSCAST_REDIS_UNIX      (sizeof("redis+") - 1)
+#define NGX_HTTP_WSCAST_REDIS_SENTINEL  (sizeof("redis+sentinel://") - 1)
 
 
 /*
- * redis://[[user]:password@]host[:port][/db], the same with rediss:, or
- * redis+unix:/path.  The host is resolved here, once: a worker never waits for
- * a name server.
+ * redis://[[user]:password@]host[:port][/db], the same with rediss:,
+ * redis+sentinel://[[user]:password@]host[:port],.../master[/db], or
+ * redis+unix:/path.  The hosts are resolved here, once: a worker never waits
+ * for a name server.
  */
 
 char *
@@ -22,17 +38,11 @@ ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
     ngx_str_t *value)
 {
     u_char                 *p, *last, *at, *slash;
-    ngx_int_t               db, scheme;
-    ngx_str_t               shown;
-    ngx_url_t              *u;
+    ngx_int_t               scheme, rc;
+    ngx_str_t               shown, path;
     ngx_wscast_bus_conf_t  *bus;
 
     bus = &b->hub->conf.bus;
-
-    u = ngx_pcalloc(cf->pool, sizeof(ngx_url_t));
-    if (u == NULL) {
-        return NGX_CONF_ERROR;
-    }
 
     p = value->data;
     last = value->data + value->len;
@@ -44,12 +54,6 @@ ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
     shown.data = at;
     shown.len = last - at;
 
-    if (value->len > 12 && ngx_strncmp(p, "redis+unix:/", 12) == 0) {
-        u->url.data = p + 6;            /* unix:/path */
-        u->url.len = last - u->url.data;
-        goto parse;
-    }
-
     scheme = ngx_http_wscast_redis_scheme(cf, b, value, &shown);
 
     if (scheme == NGX_ERROR) {
@@ -58,66 +62,81 @@ ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
 
     p += scheme;
 
-    if (at > p) {
-        if (ngx_http_wscast_redis_credentials(cf, bus, p, at - 1) != NGX_OK) {
-            return NGX_CONF_ERROR;
+    if (scheme != NGX_HTTP_WSCAST_REDIS_UNIX) {
+
+        if (at > p) {
+            if (ngx_http_wscast_redis_credentials(cf, bus, p, at - 1)
+                != NGX_OK)
+            {
+                return NGX_CONF_ERROR;
+            }
+
+            p = at;
         }
 
-        p = at;
-    }
+        slash = ngx_strlchr(p, last, '/');
 
-    slash = ngx_strlchr(p, last, '/');
+        path.data = slash ? slash + 1 : last;
+        path.len = last - path.data;
+        last = slash ? slash : last;
 
-    if (slash) {
-        db = (slash + 1 == last) ? 0 : ngx_atoi(slash + 1, last - slash - 1);
+        rc = scheme == NGX_HTTP_WSCAST_REDIS_SENTINEL
+             ? ngx_http_wscast_redis_master(cf, bus, &path, &shown)
+             : ngx_http_wscast_redis_db(cf, bus, &path, &shown);
 
-        if (db == NGX_ERROR) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid database in \"redis %V\": after \"/\" "
-                               "comes its number, such as /0", &shown);
+        if (rc != NGX_OK) {
             return NGX_CONF_ERROR;
         }
-
-        bus->redis_db = db;
-        last = slash;
     }
 
-    u->url.data = p;
-    u->url.len = last - p;
-    u->default_port = 6379;
-
-parse:
-
-    if (ngx_parse_url(cf->pool, u) != NGX_OK || u->naddrs == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "%s in \"redis %V\": name a host that this machine "
-                           "can resolve, and its port",
-                           u->err ? u->err : "no address", &shown);
-        return NGX_CONF_ERROR;
-    }
-
-    bus->redis = u;
-    bus->redis_ssl_name = u->host;
-
-    return NGX_CONF_OK;
+    return ngx_http_wscast_redis_hosts(cf, bus, p, last, &shown) == NGX_OK
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
-/* The length of the scheme. */
+/* The length of what is before credentials and hosts. */
 
 static ngx_int_t
 ngx_http_wscast_redis_scheme(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
     ngx_str_t *value, ngx_str_t *shown)
 {
-    if (value->len > 8 && ngx_strncmp(value->data, "redis://", 8) == 0) {
-        return 8;
+    ngx_uint_t  i;
+
+    static ngx_str_t  schemes[] = {
+        ngx_string("redis://"),
+        ngx_string("rediss://"),
+        ngx_string("redis+sentinel://"),
+        ngx_null_string
+    };
+
+    if (value->len > 12
+        && ngx_strncmp(value->data, "redis+unix:/", 12) == 0)
+    {
+        return NGX_HTTP_WSCAST_REDIS_UNIX;          /* before unix:/path */
     }
 
-    if (value->len > 9 && ngx_strncmp(value->data, "rediss://", 9) == 0) {
+    for (i = 0; schemes[i].len; i++) {
+        if (value->len > schemes[i].len
+            && ngx_strncmp(value->data, schemes[i].data, schemes[i].len) == 0)
+        {
+            break;
+        }
+    }
+
+    if (schemes[i].len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid \"redis %V\": use "
+                           "redis://[user:password@]host:port[/db], "
+                           "rediss://..., "
+                           "redis+sentinel://host:port,.../master[/db] or "
+                           "redis+unix:/path", shown);
+        return NGX_ERROR;
+    }
+
+    if (schemes[i].len == NGX_HTTP_WSCAST_REDIS_TLS) {
 
 #if (NGX_SSL)
         b->ssl = 1;
-        return 9;
 #else
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "no TLS for \"redis %V\": this nginx was built "
@@ -127,11 +146,144 @@ ngx_http_wscast_redis_scheme(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
 #endif
     }
 
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid \"redis %V\": use "
-                       "redis://[user:password@]host:port[/db], "
-                       "rediss://... or redis+unix:/path", shown);
-    return NGX_ERROR;
+    return schemes[i].len;
+}
+
+
+/* master[/db] */
+
+static ngx_int_t
+ngx_http_wscast_redis_master(ngx_conf_t *cf, ngx_wscast_bus_conf_t *bus,
+    ngx_str_t *path, ngx_str_t *shown)
+{
+    u_char     *slash;
+    ngx_str_t   db;
+
+    slash = ngx_strlchr(path->data, path->data + path->len, '/');
+
+    bus->redis_master.data = path->data;
+    bus->redis_master.len = slash ? (size_t) (slash - path->data) : path->len;
+
+    if (bus->redis_master.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "no master in \"redis %V\": behind the sentinels "
+                           "comes what they call it, such as /mymaster",
+                           shown);
+        return NGX_ERROR;
+    }
+
+    db.data = slash ? slash + 1 : path->data + path->len;
+    db.len = path->data + path->len - db.data;
+
+    return ngx_http_wscast_redis_db(cf, bus, &db, shown);
+}
+
+
+static ngx_int_t
+ngx_http_wscast_redis_db(ngx_conf_t *cf, ngx_wscast_bus_conf_t *bus,
+    ngx_str_t *path, ngx_str_t *shown)
+{
+    if (path->len == 0) {
+        return NGX_OK;
+    }
+
+    bus->redis_db = ngx_atoi(path->data, path->len);
+
+    if (bus->redis_db == NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid database in \"redis %V\": after \"/\" "
+                           "comes its number, such as /0", shown);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* One host; or the sentinels, with commas between them. */
+
+static ngx_int_t
+ngx_http_wscast_redis_hosts(ngx_conf_t *cf, ngx_wscast_bus_conf_t *bus,
+    u_char *p, u_char *last, ngx_str_t *shown)
+{
+    u_char       *comma;
+    ngx_url_t    *u, *all;
+    ngx_uint_t    n;
+    ngx_addr_t   *addrs;
+
+    if (bus->redis_master.len == 0) {
+        u = ngx_http_wscast_redis_host(cf, p, last, 6379, shown);
+
+        if (u == NULL) {
+            return NGX_ERROR;
+        }
+
+        bus->redis = u;
+        bus->redis_ssl_name = u->host;
+
+        return NGX_OK;
+    }
+
+    for (all = NULL; p <= last; p = comma + 1) {
+        comma = ngx_strlchr(p, last, ',');
+        comma = comma ? comma : last;
+
+        u = ngx_http_wscast_redis_host(cf, p, comma, 26379, shown);
+
+        if (u == NULL) {
+            return NGX_ERROR;
+        }
+
+        if (all == NULL) {
+            all = u;
+            continue;
+        }
+
+        n = all->naddrs + u->naddrs;
+        addrs = ngx_palloc(cf->pool, n * sizeof(ngx_addr_t));
+
+        if (addrs == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(addrs, all->addrs, all->naddrs * sizeof(ngx_addr_t));
+        ngx_memcpy(addrs + all->naddrs, u->addrs,
+                   u->naddrs * sizeof(ngx_addr_t));
+
+        all->addrs = addrs;
+        all->naddrs = n;
+    }
+
+    bus->redis = all;
+
+    return NGX_OK;
+}
+
+
+static ngx_url_t *
+ngx_http_wscast_redis_host(ngx_conf_t *cf, u_char *p, u_char *last,
+    in_port_t port, ngx_str_t *shown)
+{
+    ngx_url_t  *u;
+
+    u = ngx_pcalloc(cf->pool, sizeof(ngx_url_t));
+    if (u == NULL) {
+        return NULL;
+    }
+
+    u->url.data = p;
+    u->url.len = last - p;
+    u->default_port = port;
+
+    if (ngx_parse_url(cf->pool, u) != NGX_OK || u->naddrs == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "%s in \"redis %V\": name a host that this machine "
+                           "can resolve, and its port",
+                           u->err ? u->err : "no address", shown);
+        return NULL;
+    }
+
+    return u;
 }
 
 

@@ -246,11 +246,47 @@ test_full(void)
 }
 
 
+/* Behind sentinels the probe asks for the role. */
+
+static void
+test_role(void)
+{
+    call_t  a;
+
+    begin();
+    ngx_str_set(&conf.redis_master, "main");
+
+    probe();
+    call(&a, "a", 0);
+    is_str(story(), "ROLE a ", "a master is asked whether it is one");
+
+    replies(&redis.publisher, REDIS_REPLY_ARRAY, NULL, 0);
+    is_str(story(), "", "if it is nothing happens");
+    replies(&redis.publisher, REDIS_REPLY_STATUS, "OK", 0);
+    is_str(story(), "a=OK ", "and its replies go on");
+
+    probe();
+    story();
+    replies(&redis.publisher, REDIS_REPLY_ERROR, "slave", 0);
+    is_str(story(), "break(publisher) break(subscriber) ",
+           "if it is not both connections are left");
+
+    probe();
+    story();
+    redis.publisher.handler->lost(&redis);
+    is_str(story(), "writable ", "one that is gone is not left twice");
+
+    ngx_str_null(&conf.redis_master);
+    over();
+}
+
+
 int
 main(void)
 {
     test_order();
     test_probes();
+    test_role();
     test_lost();
     test_full();
 

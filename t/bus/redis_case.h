@@ -143,6 +143,28 @@ ngx_wscast_redis_link_close(ngx_wscast_redis_link_t *link)
 
 
 void
+ngx_wscast_redis_link_break(ngx_wscast_redis_link_t *link, const char *what)
+{
+    happens("break(%s) ", link->name);
+}
+
+
+ngx_uint_t
+ngx_wscast_redis_is_master(redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ARRAY;
+}
+
+
+ngx_uint_t
+ngx_wscast_redis_link_differ(ngx_wscast_redis_link_t *a,
+    ngx_wscast_redis_link_t *b)
+{
+    return 0;
+}
+
+
+void
 ngx_wscast_redis_link_resume(ngx_wscast_redis_link_t *link)
 {
     happens("resume:%s ", link->name);

@@ -172,7 +172,7 @@ for my $time (1 .. 2) {
 
     # Redis has lost its data: clients of kept:1 are told so
     gather(\@all, message => \&hear, timeout => 0.5, until => sub { 0 });
-    is(scalar(keys %heard), 0, 'nothing is delivered again') 
+    is(scalar(keys %heard), 0, 'nothing is delivered again')
         || diag(explain(\%heard));
 
     is(post($one, 'kept:1', 'after')->{json}{offset}, 1,
