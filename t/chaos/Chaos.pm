@@ -87,7 +87,8 @@ sub _prepare {
         'the servers are up') || Test::More::diag($state);
     $self->{descriptors} = $world->descriptors;
 
-    my $record = $self->{record} = $world->{record} = Chaos::Record->new;
+    my $record = $self->{record} = $world->{record} = Chaos::Record->new(
+        redis => $self->{mode} eq 'redis');
     my $net    = $self->{net} = Chaos::Net->new(
         odd => sub { $record->wrong($_[0]) });
     my @hosts  = $world->hosts;
@@ -99,7 +100,7 @@ sub _prepare {
             channel => $HISTORY[$_ / 2 % 2],
             plain   => $PLAIN[$_ / 4 % 2],
             user    => $_ % 3 ? "u$_" : '',
-            rcvbuf  => $_ % 5 ? 0 : 4096)
+            rcvbuf  => $_ % 2 ? 0 : 4096)
     } 1 .. $self->{clients}];
 
     $self->{voices} = [

@@ -90,6 +90,7 @@ sub _subscribe {
     $self->_say({ type => 'subscribe', id => 'p',
         channel => $self->{plain} }) if !$self->{segment};
     $self->{asked} = time;
+    $self->{others} = {};
     $self->_saw("subscribes since " . ($self->{offset} // 'nothing'));
 
     return;
@@ -179,8 +180,26 @@ sub heard {
 }
 
 sub _on_disconnect { return }
-sub _on_join       { $_[0]{record}->count('joins heard');  return }
-sub _on_leave      { $_[0]{record}->count('leaves heard'); return }
+sub _on_join       { return $_[0]->_turnover($_[1], 1) }
+sub _on_leave      { return $_[0]->_turnover($_[1], 0) }
+
+# Who comes was not there, and who leaves was; with Redis these, too, can fall
+# into a gap, or be told again after one.
+
+sub _turnover {
+    my ($self, $m, $there) = @_;
+    my $known = $self->{others}{ $m->{client} };
+
+    $self->{record}->count($there ? 'joins heard' : 'leaves heard');
+    $self->{others}{ $m->{client} } = $there;
+    return if !defined $known || $known != $there;
+
+    $self->{record}->count("$m->{type} told again");
+    $self->_wrong("$m->{type} of $m->{client} for the second time")
+        if !$self->{record}{redis};
+
+    return;
+}
 
 sub _on_unsubscribed {
     my ($self, $m) = @_;

@@ -20,7 +20,7 @@ sub body {
     my ($n) = @_;
 
     # some are long, so that those who read slowly are felt
-    my $pad = $n % 10 ? $n * 7919 % 200 : 2000;
+    my $pad = $n % 10 ? $n * 7919 % 200 : 4000;
 
     return qq({"n":$n,"pad":") . 'x' x $pad . '"}';
 }

@@ -18,7 +18,7 @@ wscast_hub chat {
 }
 
 server {
-    listen 127.0.0.1:%%PORT%% reuseport;
+    listen 127.0.0.1:%%PORT%% reuseport sndbuf=16k;
 
     access_log  off;
 
@@ -27,7 +27,7 @@ server {
         wscast_allow        all "*";
         wscast_user         $arg_user;
         wscast_welcome      $pid;
-        wscast_send_buffer  128k;
+        wscast_send_buffer  64k;
         wscast_drain        2s;
     }
 
