@@ -191,6 +191,15 @@ my $redis = tls_redis('server');
 
     ok(wait_until(sub { $fds->($one) eq $before }),
         'no descriptor is left behind') || diag($fds->($one), " $before");
+    # the clients stay with the old workers, which drain for 10 s
+    $one->reload;
+    my $new = $one->ws('/json');
+    $new->recv;
+    $new->ask({ type => 'subscribe', channel => 'room:1' });
+    $two->http('POST', '/api/channels/room:1', body => 'after a reload');
+    is($new->recv_json->{data}, 'after a reload', 'a reload is nothing to it');
+    $new->drop;
+
     unlike($one->log_text, qr/TLS:/, 'the log does not complain of TLS');
     $_->drop for @all;
 }
@@ -269,6 +278,28 @@ stays_away('a Redis without TLS', conf($redis->port, $TRUST),
             'a handshake that does not go on is given up');
         cmp_ok(time - $begun, '<', scale(2), '... within redis_timeout');
     }
+}
+
+# -- an nginx without SSL ------------------------------------------------
+
+# What its headers say is said to the compiler here.
+
+for my $file ('bus/redis_tls', 'http/redis_url', 'http/redis_ssl') {
+    my $wrapper = write_to('plain.c', join "\n", '#include <ngx_config.h>',
+        '#include <ngx_core.h>', '#include <ngx_http.h>', '#undef NGX_SSL',
+        "#include \"$Wscast::ROOT/src/$file.c\"", '');
+    my @command = (qw(cc -std=gnu11 -Wall -Wextra -Werror
+        -Wno-unused-parameter @build/nginx/includes -S -o),
+        "$dir/plain.s", $wrapper);
+    my $said = `@command 2>&1`;
+
+    is($said, '', "src/$file.c compiles without SSL");
+
+    open my $in, '<', "$dir/plain.s" or die "plain.s: $!\n";
+    my $code = join '', <$in>;
+    unlike($code, qr/\b(?:SSL|X509|ngx_ssl)_/, '... and calls nothing of it');
+    like($code, qr/this nginx was built without it/, '... and refuses rediss')
+        if $file eq 'http/redis_url';
 }
 
 # -- the configuration ---------------------------------------------------
