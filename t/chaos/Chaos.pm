@@ -23,6 +23,8 @@ package Chaos;
 #     subscribe is answered, and what was published again with its key is there
 #     once;
 #   - in the end every host names the same members, and they are the clients;
+#     and joins and leaves, from the last question on, have told all of them
+#     the same;
 #   - gauges, descriptors and connections to Redis are what they were before,
 #     and nobody works without work.
 
@@ -345,6 +347,20 @@ sub _members {
         $wrong = $self->_strangers($channel, $self->_list($host, $channel));
         return $wrong eq '';
     }), "the members of $channel are the clients on $host->{name}")
+        || Test::More::diag($wrong);
+
+    my @members = sort $self->_list($host, $channel);
+
+    $self->_ok($self->_until(10, sub {
+        $wrong = join "\n", map {
+            my $r    = $_;
+            my $want = join ' ', grep { !$r->{ids}{$_} } @members;
+            my $have = $r->view;
+            $have eq $want ? () : "$r->{name} sees $have\ninstead of $want";
+        } grep { $_->{channel} eq $channel && $_->{host} == $host }
+            @{ $self->{readers} };
+        return $wrong eq '';
+    }), '... and what they were told makes the same')
         || Test::More::diag($wrong);
 
     return;

@@ -45,6 +45,11 @@ sub step {
     {
         $self->_subscribe;
 
+    } elsif ($self->{subscribed} && !$self->{view}
+        && $now - $self->{looked} > 3)
+    {
+        $self->_look;
+
     } elsif ($self->{asked} && !$self->{late}
         && $now - $self->{asked} > Wscast::scale(15)
         && ($self->{ws}{paused} // 0) < $self->{asked}
@@ -111,7 +116,7 @@ sub leave {
 
     $self->_say({ type => 'unsubscribe', id => 'u',
         channel => $self->{channel} });
-    delete @$self{qw(asked subscribed)};
+    delete @$self{qw(asked subscribed view)};
     $self->{not_before} = time + $seconds;
     $self->_saw('unsubscribes');
 
@@ -153,7 +158,7 @@ sub _over {
     my ($self, $seconds) = @_;
 
     $self->{segment}{end} = time if $self->{segment};
-    delete @$self{qw(ws subscribed asked segment)};
+    delete @$self{qw(ws subscribed asked segment view)};
     $self->{not_before} = time + $seconds;
 
     return;
@@ -192,6 +197,7 @@ sub _turnover {
 
     $self->{record}->count($there ? 'joins heard' : 'leaves heard');
     $self->{others}{ $m->{client} } = $there;
+    $self->{view}{ $m->{client} } = $there if $self->{view};
     return if !defined $known || $known != $there;
 
     $self->{record}->count("$m->{type} told again");
@@ -199,6 +205,40 @@ sub _turnover {
         if !$self->{record}{redis};
 
     return;
+}
+
+# Who is there, as this client knows it: from an answer, and what it was told
+# from the question on.  Who may have missed something is told to ask again.
+
+sub _look {
+    my ($self) = @_;
+    delete $self->{view};
+    $self->{looked} = time;
+    $self->{others} = {};
+    $self->_say({ type => 'presence', id => 'm' . ++$self->{looks},
+        channel => $self->{channel}, limit => 1000 });
+    return;
+}
+
+sub _on_presence {
+    my ($self, $m) = @_;
+
+    if ($m->{stale}) {
+        $self->{record}->count('told that members are stale');
+        $self->_look if $self->{subscribed};
+    } elsif ($m->{id} eq "m$self->{looks}") {
+        $self->{view} = { (map { $_->{client} => 1 } @{ $m->{members} }),
+                          %{ $self->{others} } };
+    }
+
+    return;
+}
+
+sub view {
+    my ($self) = @_;
+    my $view = $self->{view} or return 'nobody yet';
+    return join ' ', sort grep { $view->{$_} && !$self->{ids}{$_} }
+        keys %$view;
 }
 
 sub _on_unsubscribed {
@@ -210,6 +250,7 @@ sub _on_unsubscribed {
 
 sub _on_error {
     my ($self, $m) = @_;
+    return if $m->{code} == 503 && ($m->{id} // '') =~ /^m/;
     return $self->_wrong("error $m->{code} $m->{reason}");
 }
 
@@ -265,6 +306,7 @@ sub _on_subscribed {
     $self->{unsure} = $self->{record}->troubled($self->{host}{name}, $asked,
         time);
     $self->{subscribed} = 1;
+    $self->_look;
 
     return;
 }
