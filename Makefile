@@ -247,9 +247,10 @@ asan:
 MODE       = both
 SEED       =
 MINUTES    = 2
+PAUSE      =
 
 #: make chaos       all at once goes wrong: [MODE=redis|embedded] [SEED=N]
-#:                  [MINUTES=2] [VARIANT=asan]
+#:                  [MINUTES=2] [PAUSE=seconds] [VARIANT=asan]
 ifeq ($(VARIANT),asan)
 chaos: export WSCAST_ASAN = 1
 chaos: export WSCAST_PRELOAD = $(preload)
@@ -258,7 +259,7 @@ chaos: export LSAN_OPTIONS = \
 endif
 chaos: $(MODULE)
 	@WSCAST_MODULE=$(abspath $(MODULE)) \
-	    t/chaos/run '$(MODE)' '$(SEED)' '$(MINUTES)'
+	    t/chaos/run '$(MODE)' '$(SEED)' '$(MINUTES)' '$(PAUSE)'
 
 # -- use ---------------------------------------------------------------------
 
