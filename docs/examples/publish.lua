@@ -1,7 +1,7 @@
 -- Publishes on a channel with history: docs/redis.md, "Publish from outside".
 
 local stream, meta, key = KEYS[1], KEYS[2], KEYS[3]
-local name, body, count, ttl, fresh = unpack(ARGV)
+local name, body, count, ttl, fresh, known, seen = unpack(ARGV)
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 
@@ -49,6 +49,11 @@ if not epoch then
     epoch = fresh
     redis.call('DEL', stream)
     redis.call('HSET', meta, 'e', epoch, 'o', 0)
+elseif epoch == known
+    and (tonumber(redis.call('HGET', meta, 'o')) or 0) < tonumber(seen)
+then
+    epoch = fresh
+    redis.call('HSET', meta, 'e', epoch)
 end
 
 local offset = redis.call('HINCRBY', meta, 'o', 1)

@@ -471,6 +471,7 @@ ngx_wscast_remote_locate(ngx_wscast_store_t *store, const wscast_rule_t *rule,
     ngx_wscast_ask_key(ask, channel, ":meta", wscast_str(NULL, 0));
     ngx_wscast_ask_epoch(ask, ngx_wscast_store_epoch());
     ngx_wscast_ask_number(ask, rule->ttl);
+    ngx_wscast_ask_known(ask, channel);
 
     return ngx_wscast_fetch_send(ask, fetch);
 }

@@ -121,6 +121,7 @@ ngx_wscast_remote_publish(ngx_wscast_store_t *store,
     ngx_wscast_ask_number(ask, rule ? rule->history : 0);
     ngx_wscast_ask_number(ask, rule ? rule->ttl : 0);
     ngx_wscast_ask_epoch(ask, ngx_wscast_store_epoch());
+    ngx_wscast_ask_known(ask, f->channel);
 
     rc = ngx_wscast_ask_send(ask, 0);
 

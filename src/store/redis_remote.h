@@ -121,6 +121,9 @@ void ngx_wscast_ask_word(ngx_wscast_ask_t *ask, wscast_str_t word);
 void ngx_wscast_ask_number(ngx_wscast_ask_t *ask, uint64_t n);
 void ngx_wscast_ask_epoch(ngx_wscast_ask_t *ask, uint64_t epoch);
 
+/* How far this host has got on a channel, two words; zeros: it is not known. */
+void ngx_wscast_ask_known(ngx_wscast_ask_t *ask, wscast_str_t channel);
+
 /* redis_ask.c: a word, keys included. */
 wscast_str_t ngx_wscast_ask_at(ngx_wscast_ask_t *ask, ngx_uint_t i);
 

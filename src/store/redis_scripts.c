@@ -10,14 +10,15 @@
 /*
  * KEYS: stream, meta, and the key's if there is one.  ARGV: name in Pub/Sub,
  * envelope or plain data, messages kept at most, their ttl in ms, an epoch for
- * a channel that has none.  Answers epoch, offset, 1 if the key was known,
- * receivers.  An entry of the stream has the id OFFSET-0 and one field: the
+ * a channel that has none, and, if the caller knows, epoch and offset that the
+ * channel had already: if Redis has less it has lost the end, and another epoch
+ * begins.  Answers epoch, offset, 1 if the key was known, receivers.  An entry of the stream has the id OFFSET-0 and one field: the
  * time of Redis, ms, with the envelope.
  */
 
 const wscast_str_t  ngx_wscast_script_publish = wscast_string(
     "local stream, meta, key = KEYS[1], KEYS[2], KEYS[3]\n"
-    "local name, body, count, ttl, fresh = unpack(ARGV)\n"
+    "local name, body, count, ttl, fresh, known, seen = unpack(ARGV)\n"
     "local t = redis.call('TIME')\n"
     "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
     "\n"
@@ -65,6 +66,11 @@ const wscast_str_t  ngx_wscast_script_publish = wscast_string(
     "    epoch = fresh\n"
     "    redis.call('DEL', stream)\n"
     "    redis.call('HSET', meta, 'e', epoch, 'o', 0)\n"
+    "elseif epoch == known\n"
+    "    and (tonumber(redis.call('HGET', meta, 'o')) or 0) < tonumber(seen)\n"
+    "then\n"
+    "    epoch = fresh\n"
+    "    redis.call('HSET', meta, 'e', epoch)\n"
     "end\n"
     "\n"
     "local offset = redis.call('HINCRBY', meta, 'o', 1)\n"
@@ -118,15 +124,21 @@ const wscast_str_t  ngx_wscast_script_publish = wscast_string(
     "return { epoch, offset, 0, redis.call('PUBLISH', name, m) }\n");
 
 
-/* KEYS: meta.  ARGV: a fresh epoch, ttl.  Answers epoch, offset. */
+/*
+ * KEYS: meta.  ARGV: a fresh epoch, ttl, and as above epoch and offset that the
+ * channel had already.  Answers epoch, offset.
+ */
 
 const wscast_str_t  ngx_wscast_script_position = wscast_string(
-    "local meta, fresh, ttl = KEYS[1], ARGV[1], ARGV[2]\n"
+    "local meta, fresh, ttl, known, seen = KEYS[1], unpack(ARGV)\n"
     "local e, o = unpack(redis.call('HMGET', meta, 'e', 'o'))\n"
     "\n"
     "if not e then\n"
     "    e, o = fresh, 0\n"
     "    redis.call('HSET', meta, 'e', e, 'o', o)\n"
+    "elseif e == known and (tonumber(o) or 0) < tonumber(seen) then\n"
+    "    e = fresh\n"
+    "    redis.call('HSET', meta, 'e', e)\n"
     "end\n"
     "\n"
     "redis.call('PEXPIRE', meta, ttl + 604800000)\n"
@@ -136,7 +148,8 @@ const wscast_str_t  ngx_wscast_script_position = wscast_string(
 
 /*
  * KEYS: stream, meta.  ARGV: after, upto, newest, limit, bytes, ttl.  Answers
- * epoch ("": unknown), offset, 1 if there is more, and the envelopes.
+ * epoch ("": unknown), offset, 1 if there is more, and the envelopes, which
+ * belong to this epoch even if they were published in one before.
  */
 
 const wscast_str_t  ngx_wscast_script_range = wscast_string(
@@ -167,10 +180,14 @@ const wscast_str_t  ngx_wscast_script_range = wscast_string(
     "    return { '', 0, 0 }\n"
     "end\n"
     "\n"
+    "local stamp = e:gsub('%x%x', function (x)\n"
+    "    return string.char(tonumber(x, 16)) end)\n"
+    "\n"
     "limit, bytes, newest = tonumber(limit), tonumber(bytes), newest == '1'\n"
     "\n"
-    "local lo = id(after + 1)\n"
-    "local hi = upto == '0' and '+' or upto\n"
+    "local lo, hi = id(after + 1), tonumber(o) or 0\n"
+    "if upto ~= '0' then hi = math.min(hi, tonumber(upto)) end\n"
+    "hi = id(hi)\n"
     "local n\n"
     "\n"
     "repeat\n"
@@ -184,7 +201,7 @@ const wscast_str_t  ngx_wscast_script_range = wscast_string(
     "            break\n"
     "        end\n"
     "        n, found, size = n + 1, found + 1, size + #m\n"
-    "        out[found] = m\n"
+    "        out[found] = m:sub(1, 12) .. stamp .. m:sub(21)\n"
     "        local offset = tonumber(x[1]:match('^%d+'))\n"
     "        if newest then\n"
     "            hi = id(offset - 1)\n"

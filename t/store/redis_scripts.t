@@ -110,7 +110,8 @@ sub publish {
     my ($c, $body, %o) = @_;
     return call('publish', [key($c, 'stream'), key($c, 'meta'),
         $o{key} ? key($c, "key:$o{key}") : ()], "$P$c", $body,
-        $o{count} // 5, $o{ttl} // 60000, $o{epoch} // $EPOCH);
+        $o{count} // 5, $o{ttl} // 60000, $o{epoch} // $EPOCH,
+        @{ $o{known} // [] });
 }
 
 sub range {
@@ -149,6 +150,52 @@ sub range {
         'half an envelope is refused');
     is($redis->command('HGET', key('a', 'meta'), 'o'), 4,
         '... and uses no offset');
+}
+
+# -- the end of a channel was lost ---------------------------------------
+
+{
+    my ($other, $third) = ('b' x 16, 'c' x 16);
+    my @meta = (key('lost', 'meta'));
+    my $stamps = sub {
+        my (undef, undef, undef, @m) = @{ range('lost') };
+        return join ' ', map { unpack 'H16', substr $_, 12, 8 } @m;
+    };
+
+    publish('lost', with_data('"x"')) for 1 .. 3;
+
+    is_deeply(publish('lost', with_data('"4"'), epoch => $other,
+        known => [$EPOCH, 3]), [$EPOCH, 4, 0, 0],
+        'who knows what Redis knows publishes on');
+    is_deeply(publish('lost', with_data('"5"'), epoch => $other,
+        known => ['0' x 16, 0]), [$EPOCH, 5, 0, 0],
+        '... who knows nothing, too');
+    is_deeply(publish('lost', with_data('"6"'), epoch => $other,
+        known => [$third, 99]), [$EPOCH, 6, 0, 0], '... or something else');
+    is_deeply(call('position', \@meta, $other, 60000, $EPOCH, 6),
+        [$EPOCH, 6], '... and who asks learns the same');
+
+    is_deeply(publish('lost', with_data('"7"'), epoch => $other,
+        known => [$EPOCH, 7]), [$other, 7, 0, 0],
+        'who knows more begins another epoch');
+    is_deeply(publish('lost', with_data('"8"'), epoch => $third,
+        known => [$EPOCH, 9]), [$other, 8, 0, 0], '... which is begun once');
+    is($stamps->(), join(' ', ($other) x 5),
+        'what is left belongs to the new epoch');
+
+    is_deeply(call('position', \@meta, $third, 60000, $other, 9),
+        [$third, 8], 'asking does the same');
+    is($stamps->(), join(' ', ($third) x 5), '... for all that is left');
+    is_deeply(range('lost', upto => 99)->[1], 8, '... and there is no more');
+}
+
+{
+    # only the stream is left: its offsets are of nobody's count
+    publish('half', with_data('"x"')) for 1 .. 3;
+    $redis->command('DEL', key('half', 'meta'));
+    call('position', [key('half', 'meta')], 'd' x 16, 60000, '0' x 16, 0);
+    is_deeply(range('half'), ['d' x 16, 0, 0],
+        'what is behind the newest offset is not told');
 }
 
 # -- the published script ------------------------------------------------
