@@ -12,8 +12,9 @@
  * envelope or plain data, messages kept at most, their ttl in ms, an epoch for
  * a channel that has none, and, if the caller knows, epoch and offset that the
  * channel had already: if Redis has less it has lost the end, and another epoch
- * begins.  Answers epoch, offset, 1 if the key was known, receivers.  An entry of the stream has the id OFFSET-0 and one field: the
- * time of Redis, ms, with the envelope.
+ * begins.  Answers epoch, offset, 1 if the key was known, receivers.  An entry
+ * of the stream has the id OFFSET-0 and one field: the time of Redis, ms, with
+ * the envelope.
  */
 
 const wscast_str_t  ngx_wscast_script_publish = wscast_string(
