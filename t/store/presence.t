@@ -17,6 +17,8 @@ wscast_hub chat {
 server {
     listen 127.0.0.1:%%PORT%% reuseport;
 
+    wscast_drain  1h;      # no client here reconnects by itself
+
     location /ws {
         wscast        chat;
         wscast_allow  all "*";

@@ -27,7 +27,7 @@ server {
         wscast_allow  all "*";
         wscast_user   $arg_user;
         wscast_info   '{"host":%%PORT%%}';
-        wscast_drain  60s;
+        wscast_drain  1h;
     }
 }
 CONF
