@@ -479,7 +479,8 @@ sub _tell {
     }
 
     Test::More::diag("$self->{mode}: make chaos MODE=$self->{mode} "
-        . "SEED=$self->{seed} MINUTES=" . $self->{seconds} / 60);
+        . "SEED=$self->{seed} MINUTES=" . $self->{seconds} / 60
+        . " PAUSE=$self->{pause}");
     Test::More::diag("$sums\nthe schedule:\n" . $self->{schedule}->text);
     Test::More::diag("what was done:\n" . join "\n", @{ $record->{deeds} });
     Test::More::diag("violation: $_") for @{ $record->{violations} };

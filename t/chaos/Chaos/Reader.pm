@@ -14,7 +14,7 @@ sub new {
     my ($class, %option) = @_;
 
     # seen: the last things that it saw
-    return bless { %option, wants => 1, seen => [], not_before => 0 },
+    return bless { %option, seen => [], not_before => 0 },
         $class;
 }
 
@@ -39,8 +39,8 @@ sub step {
     my $now = time;
 
     if (!$self->{ws}) {
-        $self->_connect if $self->{wants} && $now >= $self->{not_before};
-    } elsif ($self->{ws}{up} && $self->{wants} && !$self->{asked}
+        $self->_connect if $now >= $self->{not_before};
+    } elsif ($self->{ws}{up} && !$self->{asked} && !$self->{leaving}
         && $now >= $self->{not_before})
     {
         $self->_subscribe;
@@ -117,6 +117,7 @@ sub leave {
     $self->_say({ type => 'unsubscribe', id => 'u',
         channel => $self->{channel} });
     delete @$self{qw(asked subscribed view)};
+    $self->{leaving} = 1;
     $self->{not_before} = time + $seconds;
     $self->_saw('unsubscribes');
 
@@ -158,7 +159,7 @@ sub _over {
     my ($self, $seconds) = @_;
 
     $self->{segment}{end} = time if $self->{segment};
-    delete @$self{qw(ws subscribed asked segment view)};
+    delete @$self{qw(ws subscribed asked segment view leaving)};
     $self->{not_before} = time + $seconds;
 
     return;
@@ -244,6 +245,7 @@ sub view {
 sub _on_unsubscribed {
     my ($self, $m) = @_;
     $self->_saw('is unsubscribed');
+    delete $self->{leaving};
     $self->_wrong('unsubscribed without having asked') if !$m->{id};
     return;
 }

@@ -62,7 +62,11 @@ sub new {
         my $host = Wscast::host($CONF =~ s/%%REDIS%%/$redis/r,
             workers => $self->{redis} ? 3 : 4,
             name => ('one', 'two')[$i] . " ($self->{mode})");
+
+        # the second is nginx's, too: who was killed held the lock of the zone,
+        # which the master then takes from it
         $host->expect_log(qr/exited on signal 9/);
+        $host->expect_log(qr/shared memory zone "wscast:\w+" was locked by/);
         push @{ $self->{hosts} }, $host;
     }
 
