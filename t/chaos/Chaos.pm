@@ -92,7 +92,11 @@ sub _prepare {
     my $record = $self->{record} = $world->{record} = Chaos::Record->new(
         redis => $self->{mode} eq 'redis');
     my $net    = $self->{net} = Chaos::Net->new(
-        odd => sub { $record->wrong($_[0]) });
+        odd   => sub { $record->wrong($_[0]) },
+        stood => sub {
+            $record->count('times that the checker stood still');
+            $record->deed(sprintf 'the checker stood still for %.1f s', @_);
+        });
     my @hosts  = $world->hosts;
     my @common = (record => $record, net => $net);
 

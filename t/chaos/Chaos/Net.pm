@@ -7,6 +7,9 @@ package Chaos::Net;
 #   $net->request($port, 'POST', $path, \@headers, $body, sub { my ($r) = @_ });
 #   $net->turn(0.02);
 #
+# Chaos::Net->new(odd => sub { what is against the protocol },
+#     stood => sub { seconds for which this process was not here })
+#
 # Of an owner are called: opened($ws), heard($ws, $text), ended($ws); the last
 # one also for a connection that did not come about.  A WebSocket with
 # "paused" is not read before that time.
@@ -71,6 +74,13 @@ sub turn {
     my ($rin, $win) = ('', '');
     my $now   = time;
     my @lines = values %{ $self->{lines} };
+    my $stood = $now - ($self->{last} // $now);
+
+    # the time for which this process stood still is nobody else's fault
+    if ($stood > 1) {
+        $self->{stood}->($stood);
+        $_->{born} += $stood for @lines, values %{ $self->{requests} };
+    }
 
     for my $ws (@lines) {
         my $fd = fileno $ws->{sock};
@@ -81,6 +91,7 @@ sub turn {
     vec($rin, $_, 1) = 1 for keys %{ $self->{requests} };
 
     select $rin, $win, undef, $seconds;
+    $self->{last} = time;
 
     for my $ws (@lines) {
         next if !$ws->{sock};

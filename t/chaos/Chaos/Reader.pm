@@ -303,7 +303,7 @@ sub _on_subscribed {
 
     # while Redis is away nobody can say who goes on as whom: it may be any of
     # those that this client was before
-    $self->{member} = $m->{member} if defined $m->{member};
+    $self->{member} = $m->{member} // $self->{id};
     $self->{ids}{ $self->{member} } = 1;
     $self->{unsure} = $self->{record}->troubled($self->{host}{name}, $asked,
         time);
