@@ -284,7 +284,10 @@ sub _on_subscribed {
         . ($m->{id} ? '' : ', without having asked'));
 
     if ($lost || !$m->{id}) {
-        my $right = $m->{id} && $self->{record}->troubled(
+        # Redis may also go away while it is read what was missed
+        my $resuming = $m->{id}
+            || ($self->{offset} // 0) < ($self->{upto} // 0);
+        my $right = $resuming && $self->{record}->troubled(
             $self->{host}{name}, $asked, time);
         $self->{record}->count(
             $right ? 'told recovered:false while Redis was away'
@@ -293,6 +296,7 @@ sub _on_subscribed {
             . ($m->{id} ? 'resuming' : 'without having asked')) if !$right;
     } elsif ($m->{recovered}) {
         $self->{record}->count('recoveries');
+        $self->{upto} = $m->{offset};
         $self->_wrong("answered with offset $m->{offset}, "
             . "$self->{offset} was asked for")
             if $m->{offset} < $self->{offset};

@@ -219,7 +219,11 @@ sub delay {
 
 sub forget {
     my ($self) = @_;
-    return eval { $self->{redis}->command('SCRIPT', 'FLUSH') } ? 1 : 0;
+    my $redis = $self->{redis};
+
+    # a Redis that is frozen would keep us waiting
+    return 0 if $redis->{frozen} || !$redis->pid;
+    return eval { $redis->command('SCRIPT', 'FLUSH') } ? 1 : 0;
 }
 
 # Everything works again.
