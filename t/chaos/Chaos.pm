@@ -14,8 +14,9 @@ package Chaos;
 #     than anybody else, and nothing that was acknowledged is missing.  Who is
 #     told recovered:false is excused only if it resumed while Redis, or the
 #     way there, was away on its host by the schedule, or within 3 seconds
-#     after that, or if that began before it had all that it had missed: Redis writes everything down (appendfsync always) and history
-#     is longer than any pause, so that nothing else loses anything;
+#     after that, or if that began before it had all that it had missed: Redis
+#     writes everything down (appendfsync always) and history is longer than
+#     any pause, so that nothing else loses anything;
 #   - on a channel without history there is one order that all agree with, no
 #     connection gets anything twice, and none misses anything unless the gap
 #     counter of its host has moved then;
