@@ -76,6 +76,9 @@ typedef struct {
     unsigned                  marked:1;     /* heir: its marker is under way */
     unsigned                  handed:1;     /* heir: the leader has ended */
     unsigned                  bequeathing:1;    /* leader: it has an heir */
+    unsigned                  doubtful:1;   /* clients were let in, and have
+                                               perhaps missed something that
+                                               the leader did not make up for */
     unsigned                  resigning:1;  /* leader: delivers no more */
 } ngx_wscast_redis_t;
 
@@ -154,7 +157,11 @@ ngx_uint_t ngx_wscast_redis_handover_is_marker(ngx_wscast_redis_t *redis,
     redisReply *channel);
 
 /* For the files of this room: the heir leads, its channels are live. */
-void ngx_wscast_redis_take_over(ngx_wscast_redis_t *redis);
+void ngx_wscast_redis_take_over(ngx_wscast_redis_t *redis,
+    ngx_uint_t doubtful);
+
+/* redis_gate.c: whether there are channels that have not caught up yet. */
+ngx_uint_t ngx_wscast_redis_unsettled(ngx_wscast_redis_t *redis);
 
 
 #endif /* NGX_WSCAST_REDIS_H */

@@ -224,11 +224,12 @@ ngx_wscast_redis_announce(ngx_wscast_redis_t *redis, wscast_str_t channel)
 
 /*
  * What the old leader was subscribed to has been delivered without a gap up to
- * here; what was wanted since may be new to this host.
+ * here; what was wanted since may be new to this host.  If the leader is in
+ * doubt of that nothing is taken for delivered.
  */
 
 void
-ngx_wscast_redis_take_over(ngx_wscast_redis_t *redis)
+ngx_wscast_redis_take_over(ngx_wscast_redis_t *redis, ngx_uint_t doubtful)
 {
     wscast_map_node_t           *node;
     ngx_wscast_redis_channel_t  *ch;
@@ -239,17 +240,40 @@ ngx_wscast_redis_take_over(ngx_wscast_redis_t *redis)
     {
         ch = wscast_container(node, ngx_wscast_redis_channel_t, node);
 
+        ch->missed = doubtful;
+
         if (!ch->live) {
             continue;
         }
 
-        if (ch->fresh) {
+        if (ch->fresh || doubtful) {
             ngx_wscast_redis_admit(redis, ch);
 
         } else {
             ngx_wscast_redis_live(redis, ch, WSCAST_NO_SLOT);
         }
     }
+}
+
+
+ngx_uint_t
+ngx_wscast_redis_unsettled(ngx_wscast_redis_t *redis)
+{
+    wscast_map_node_t           *node;
+    ngx_wscast_redis_channel_t  *ch;
+
+    for (node = wscast_map_next(&redis->channels, NULL);
+         node;
+         node = wscast_map_next(&redis->channels, node))
+    {
+        ch = wscast_container(node, ngx_wscast_redis_channel_t, node);
+
+        if (ch->asked || ch->excused) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

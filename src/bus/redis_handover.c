@@ -19,8 +19,11 @@
  *   the ring, behind its last message   has ended, then delivers
  *
  * A channel that is wanted meanwhile is the heir's alone, and its clients are
- * told that it is live when the heir delivers.  If one of the two dies, the
- * change of the leader's epoch in the ring begins everything anew.
+ * told that it is live when the heir delivers.  If the leader loses its
+ * connection meanwhile it lets them in all the same, and with its last word says
+ * so: then the heir takes every channel for one that has missed something.  If
+ * one of the two dies, the change of the leader's epoch in the ring begins
+ * everything anew.
  */
 
 
@@ -53,6 +56,7 @@ ngx_wscast_redis_handover_end(ngx_wscast_redis_t *redis)
     redis->proving = 0;
     redis->handed = 0;
     redis->bequeathing = 0;
+    redis->doubtful = 0;
     redis->resigning = 0;
 
     ngx_memzero(&redis->recalled, sizeof(wscast_slotset_t));
@@ -242,6 +246,7 @@ ngx_wscast_redis_handed(ngx_wscast_redis_t *redis, const wscast_record_t *rec)
 {
     if (redis->apprentice && rec->arg == redis->epoch) {
         redis->handed = 1;
+        redis->doubtful = (rec->body.len != 0);
         ngx_wscast_redis_link_resume(&redis->subscriber);
     }
 }
@@ -294,6 +299,7 @@ ngx_wscast_redis_handover_marker(ngx_wscast_redis_t *redis,
     u_char           epoch[NGX_INT64_LEN];
     size_t           len;
     uint64_t         heir;
+    ngx_uint_t       doubtful;
     wscast_record_t  rec;
 
     len = ngx_sprintf(epoch, "%uL", redis->epoch) - epoch;
@@ -310,9 +316,11 @@ ngx_wscast_redis_handover_marker(ngx_wscast_redis_t *redis,
             return NGX_AGAIN;
         }
 
+        doubtful = redis->doubtful;
+
         ngx_wscast_redis_handover_end(redis);
         redis->local->ring.sh->redis_up = 1;
-        ngx_wscast_redis_take_over(redis);
+        ngx_wscast_redis_take_over(redis, doubtful);
 
         return NGX_OK;
     }
@@ -336,6 +344,10 @@ ngx_wscast_redis_handover_marker(ngx_wscast_redis_t *redis,
     rec.kind = WSCAST_REC_HANDED;
     rec.to = (unsigned) heir - 1;
     rec.arg = redis->epoch;
+
+    if (redis->doubtful || ngx_wscast_redis_unsettled(redis)) {
+        rec.body = wscast_str("?", 1);
+    }
 
     ngx_wscast_local_send(redis->local, &rec);
 

@@ -272,6 +272,7 @@ ngx_wscast_redis_subscriber_lost(void *ctx)
     }
 
     redis->proving = 0;
+    redis->doubtful |= redis->bequeathing;
 
     for (node = wscast_map_next(&redis->channels, NULL); node; node = next) {
         next = wscast_map_next(&redis->channels, node);
