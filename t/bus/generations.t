@@ -284,7 +284,7 @@ sub alone {
 
 {
     # it reaches neither clients nor what the workers say to each other
-    my $short = new_host('a host with little patience', drain => '4s',
+    my $short = new_host('a host with little patience', drain => '9s',
         main => 'worker_shutdown_timeout 1s;');
     my @ws = map { $short->ws("/$_") } ('local', 'remote') x 5;
     $_->recv for @ws;
@@ -311,7 +311,7 @@ sub alone {
         '... at which all are asked to move');
     ok(wait_until(sub { !$short->workers(old => 1) }, 10),
         '... and the workers end');
-    cmp_ok(time - $begun, '<', scale(8), '... in time');
+    cmp_ok(time - $begun, '<', scale(15), '... in time');
 
     my $who;
     ok(wait_until(sub {
