@@ -98,6 +98,12 @@ sub examine {
         },
         event => sub {
             my ($c, $m) = @_;
+
+            # a leader was killed: but nobody stays away for his grace, so
+            # that there is no join or leave to be missed
+
+            return if $m->{type} eq 'presence' && $m->{stale};
+
             my $joins = $m->{type} eq 'join' ? 1 : 0;
             push @{ $c->{odd} }, "$m->{type} $m->{client}"
                 if $joins == ($c->{others}{ $m->{client} } // 0);
