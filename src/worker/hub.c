@@ -10,6 +10,8 @@ static wscast_status_t ngx_wscast_hub_first(void *ctx, wscast_channel_t *ch);
 static void ngx_wscast_hub_last(void *ctx, wscast_channel_t *ch);
 static size_t ngx_wscast_hub_deliver(void *ctx, wscast_str_t channel,
     wscast_str_t bytes);
+static size_t ngx_wscast_hub_fan(ngx_wscast_hub_t *hub, wscast_channel_t *ch,
+    wscast_publication_t *pub);
 static void ngx_wscast_hub_deliver_one(void *arg, wscast_subscription_t *sub);
 static void ngx_wscast_hub_live(void *ctx, wscast_str_t channel,
     ngx_uint_t shaken);
@@ -94,8 +96,6 @@ ngx_wscast_hub_last(void *ctx, wscast_channel_t *ch)
 static size_t
 ngx_wscast_hub_deliver(void *ctx, wscast_str_t channel, wscast_str_t bytes)
 {
-    size_t                 n;
-    ngx_uint_t             i;
     wscast_status_t        rc;
     ngx_wscast_hub_t      *hub;
     wscast_channel_t      *ch;
@@ -134,11 +134,24 @@ ngx_wscast_hub_deliver(void *ctx, wscast_str_t channel, wscast_str_t bytes)
         pub.f.flags &= ~WSCAST_PUB_JSON;
     }
 
+    return ngx_wscast_hub_fan(hub, ch, &pub);
+}
+
+
+/* All subscribers get it; frames that they have queued live on by themselves. */
+
+static size_t
+ngx_wscast_hub_fan(ngx_wscast_hub_t *hub, wscast_channel_t *ch,
+    wscast_publication_t *pub)
+{
+    size_t      n;
+    ngx_uint_t  i;
+
     n = wscast_fanout_deliver(&hub->fanout, ch, ngx_wscast_hub_deliver_one,
-                              &pub);
+                              pub);
 
     for (i = 0; i < WSCAST_VARIANTS; i++) {
-        wscast_prepared_release(pub.prepared[i]);
+        wscast_prepared_release(pub->prepared[i]);
     }
 
     return n;
@@ -186,7 +199,6 @@ ngx_wscast_hub_live(void *ctx, wscast_str_t channel, ngx_uint_t shaken)
 static void
 ngx_wscast_hub_stale(ngx_wscast_hub_t *hub, wscast_channel_t *ch)
 {
-    ngx_uint_t            i;
     wscast_publication_t  pub;
 
     ngx_memzero(&pub, sizeof(wscast_publication_t));
@@ -195,12 +207,7 @@ ngx_wscast_hub_stale(ngx_wscast_hub_t *hub, wscast_channel_t *ch)
     pub.f.kind = WSCAST_PUB_STALE;
     pub.f.channel = ch->node.key;
 
-    (void) wscast_fanout_deliver(&hub->fanout, ch, ngx_wscast_hub_deliver_one,
-                                 &pub);
-
-    for (i = 0; i < WSCAST_VARIANTS; i++) {
-        wscast_prepared_release(pub.prepared[i]);
-    }
+    (void) ngx_wscast_hub_fan(hub, ch, &pub);
 }
 
 
