@@ -7,6 +7,10 @@
 
 static void ngx_wscast_conn_expiry_handler(ngx_event_t *ev);
 
+/* ms since 1970, by the clock that the session goes by. */
+#define ngx_wscast_conn_now(conn)                                             \
+    ((conn)->session.engine->now((conn)->session.engine->ctx))
+
 
 /*
  * The timer is not touched when something arrives: receiving only notes the
@@ -60,8 +64,7 @@ ngx_wscast_conn_heartbeat(ngx_wscast_conn_t *conn)
 void
 ngx_wscast_conn_expires(ngx_wscast_conn_t *conn)
 {
-    uint64_t     now, left;
-    ngx_time_t  *tp;
+    uint64_t  now, left;
 
     if (conn->session.expires == 0) {
 
@@ -86,8 +89,7 @@ ngx_wscast_conn_expires(ngx_wscast_conn_t *conn)
         conn->expiry->cancelable = 1;
     }
 
-    tp = ngx_timeofday();
-    now = (uint64_t) tp->sec * 1000 + tp->msec;
+    now = ngx_wscast_conn_now(conn);
     left = conn->session.expires > now ? conn->session.expires - now : 1;
 
     ngx_add_timer(conn->expiry, ngx_min(left, NGX_WSCAST_EXPIRY_MAX));
@@ -97,15 +99,11 @@ ngx_wscast_conn_expires(ngx_wscast_conn_t *conn)
 static void
 ngx_wscast_conn_expiry_handler(ngx_event_t *ev)
 {
-    ngx_time_t         *tp;
     ngx_wscast_conn_t  *conn;
 
     conn = ev->data;
-    tp = ngx_timeofday();
 
-    if (conn->session.expires
-        > (uint64_t) tp->sec * 1000 + (uint64_t) tp->msec)
-    {
+    if (conn->session.expires > ngx_wscast_conn_now(conn)) {
         ngx_wscast_conn_expires(conn);
         return;
     }
