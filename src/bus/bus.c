@@ -205,14 +205,6 @@ ngx_wscast_bus_call(ngx_wscast_bus_t *bus, ngx_wscast_call_t *call,
 }
 
 
-wscast_str_t
-ngx_wscast_bus_name(ngx_wscast_bus_t *bus, wscast_str_t channel)
-{
-    return bus->redis_open ? ngx_wscast_redis_name(&bus->redis, channel)
-                           : wscast_str(NULL, 0);
-}
-
-
 void
 ngx_wscast_bus_announce(ngx_wscast_bus_t *bus, wscast_str_t channel)
 {

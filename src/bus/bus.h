@@ -214,9 +214,6 @@ wscast_status_t ngx_wscast_bus_append(ngx_wscast_bus_t *bus,
 ngx_int_t ngx_wscast_bus_call(ngx_wscast_bus_t *bus, ngx_wscast_call_t *call,
     int argc, const char **argv, const size_t *lens, ngx_uint_t force);
 
-/* The name of a channel in Redis, valid until the next call; or "". */
-wscast_str_t ngx_wscast_bus_name(ngx_wscast_bus_t *bus, wscast_str_t channel);
-
 /* The answer to confirmed(): all workers are told that it is live. */
 void ngx_wscast_bus_announce(ngx_wscast_bus_t *bus, wscast_str_t channel);
 
@@ -233,9 +230,6 @@ void ngx_wscast_bus_guard(ngx_wscast_bus_t *bus,
     void (*recover)(void *ctx, uint64_t tail), void *ctx);
 void ngx_wscast_bus_lock(ngx_wscast_bus_t *bus);
 void ngx_wscast_bus_unlock(ngx_wscast_bus_t *bus);
-
-/* The same memory at configuration time, before there is a bus. */
-void *ngx_wscast_bus_zone_memory(ngx_wscast_bus_conf_t *conf, size_t *size);
 
 /*
  * What this host (1 zone) and this worker (1 tenancy of a slot; 0: it has none)

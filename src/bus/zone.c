@@ -67,19 +67,19 @@ ngx_wscast_bus_init_zone(ngx_wscast_bus_conf_t *conf, void *old)
 
 
 void *
-ngx_wscast_bus_zone_memory(ngx_wscast_bus_conf_t *conf, size_t *size)
+ngx_wscast_bus_memory(ngx_wscast_bus_t *bus, size_t *size)
 {
     ngx_slab_pool_t   *shpool;
     wscast_ring_sh_t  *sh;
 
     *size = 0;
 
-    shpool = (ngx_slab_pool_t *) conf->zone->shm.addr;
+    shpool = (ngx_slab_pool_t *) bus->conf->zone->shm.addr;
     sh = shpool->data;
 
     /* another build may have left it there: one of the next workers says so */
 
-    if (sh == NULL || !wscast_ring_known(sh, conf->zone->shm.size)
+    if (sh == NULL || !wscast_ring_known(sh, bus->conf->zone->shm.size)
         || sh->heap_size == 0)
     {
         return NULL;
@@ -102,13 +102,6 @@ size_t
 ngx_wscast_bus_max(size_t zone)
 {
     return wscast_ring_max(zone);
-}
-
-
-void *
-ngx_wscast_bus_memory(ngx_wscast_bus_t *bus, size_t *size)
-{
-    return ngx_wscast_bus_zone_memory(bus->conf, size);
 }
 
 
