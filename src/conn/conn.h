@@ -163,6 +163,9 @@ void ngx_wscast_conn_finalize(ngx_wscast_conn_t *conn,
  */
 ngx_int_t ngx_wscast_conn_send(ngx_wscast_conn_t *conn, wscast_prepared_t *p);
 
+/* For the files of this room, in asked.c: what its session asks of it. */
+extern const wscast_session_handler_t  ngx_wscast_conn_session_handler;
+
 /* For the files of this room: lets proceed() look at it, posted. */
 void ngx_wscast_conn_post(ngx_wscast_conn_t *conn);
 
