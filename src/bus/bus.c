@@ -406,3 +406,12 @@ ngx_wscast_bus_sums(ngx_wscast_bus_t *bus, uint64_t sum[WSCAST_COUNTERS],
     *workers = wscast_ring_workers(&bus->local.ring);
     *redis_up = bus->conf->redis && bus->local.ring.sh->redis_up;
 }
+
+
+void
+ngx_wscast_bus_backlog(ngx_wscast_bus_t *bus, uint64_t *size,
+    uint64_t *backlog)
+{
+    *size = bus->local.ring.log_size;
+    *backlog = wscast_ring_backlog(&bus->local.ring);
+}

@@ -274,6 +274,10 @@ void ngx_wscast_bus_uncount(ngx_wscast_census_t *census);
 /* This worker's counters, to be counted up; never NULL. */
 uint64_t *ngx_wscast_bus_counters(ngx_wscast_bus_t *bus);
 
+/* Bytes of the log between the workers; those that the slowest has to read. */
+void ngx_wscast_bus_backlog(ngx_wscast_bus_t *bus, uint64_t *size,
+    uint64_t *backlog);
+
 /* The host's sums; also workers and whether Redis is there. */
 void ngx_wscast_bus_sums(ngx_wscast_bus_t *bus, uint64_t sum[WSCAST_COUNTERS],
     ngx_uint_t *workers, ngx_uint_t *redis_up);

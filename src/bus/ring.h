@@ -320,6 +320,9 @@ void wscast_ring_counters(const wscast_ring_t *r,
 /* How many slots have a living tenant. */
 unsigned wscast_ring_workers(const wscast_ring_t *r);
 
+/* Bytes of the log that the slowest of them has not read yet. */
+uint64_t wscast_ring_backlog(const wscast_ring_t *r);
+
 static inline uint64_t *
 wscast_ring_own_counters(const wscast_ring_t *r)
 {

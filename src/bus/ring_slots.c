@@ -376,6 +376,36 @@ wscast_ring_workers(const wscast_ring_t *r)
 }
 
 
+uint64_t
+wscast_ring_backlog(const wscast_ring_t *r)
+{
+    unsigned           i;
+    uint64_t           cursor, most, tail;
+    wscast_slot_sh_t  *slot;
+
+    most = 0;
+
+    for (i = 0; i < r->sh->high && i < WSCAST_SLOTS; i++) {
+        slot = &r->sh->slots[i];
+
+        if (wscast_load(&slot->state) != WSCAST_SLOT_ACTIVE) {
+            continue;
+        }
+
+        /* a cursor moves on, but never beyond a tail that is read later */
+
+        cursor = wscast_load(&slot->cursor);
+        tail = wscast_load(&r->sh->tail);
+
+        if (tail > cursor && tail - cursor > most) {
+            most = tail - cursor;
+        }
+    }
+
+    return most < r->log_size ? most : r->log_size;
+}
+
+
 int
 wscast_ring_tenant(const wscast_ring_t *r, uint64_t nonce)
 {

@@ -144,6 +144,10 @@ wscast_status_t wscast_history_forget(wscast_history_t *h,
 wscast_status_t wscast_history_sweep(wscast_history_t *h, uint64_t now,
     unsigned n);
 
+/* How many messages and keys there are, of all channels. */
+uint32_t wscast_history_messages(const wscast_history_t *h);
+uint32_t wscast_history_keys(const wscast_history_t *h);
+
 /* 1 if all lists and counts agree.  For tests. */
 int wscast_history_validate(const wscast_history_t *h);
 

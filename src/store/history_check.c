@@ -42,7 +42,9 @@ wscast_history_validate(const wscast_history_t *h)
     return wscast_history_count(h, WSCAST_AGED_ENTRY) == found.idle
            && wscast_history_count(h, WSCAST_AGED_MESSAGE) == found.messages
            && wscast_history_count(h, WSCAST_AGED_KEY)
-              == found.buckets[WSCAST_AGED_KEY];
+              == found.buckets[WSCAST_AGED_KEY]
+           && wscast_history_messages(h) == found.messages
+           && wscast_history_keys(h) == found.buckets[WSCAST_AGED_KEY];
 }
 
 

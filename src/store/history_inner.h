@@ -33,6 +33,7 @@ typedef enum {
 
 #define WSCAST_AGED_KIND    0x68697300      /* "his" */
 #define WSCAST_SWEEP_ROOT   6               /* the message to be seen next */
+#define WSCAST_HELD_ROOT    7               /* two u32: messages, keys */
 
 
 /* What they all begin with. */
@@ -97,6 +98,16 @@ wscast_history_at(const wscast_history_t *h, wscast_aged_e kind, uint32_t cell)
     a = wscast_heap_at(h->heap, cell);
 
     return a && a->kind == (WSCAST_AGED_KIND | kind) ? a : NULL;
+}
+
+
+/* How many messages or keys there are. */
+
+static inline uint32_t *
+wscast_history_held(const wscast_history_t *h, wscast_aged_e kind)
+{
+    return (uint32_t *) (void *) wscast_heap_root(h->heap, WSCAST_HELD_ROOT)
+           + (kind == WSCAST_AGED_KEY);
 }
 
 

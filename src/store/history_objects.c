@@ -16,6 +16,8 @@ static void wscast_history_age(wscast_history_t *h, wscast_aged_e list,
     uint32_t cell);
 static void wscast_history_unage(wscast_history_t *h, wscast_aged_e list,
     uint32_t cell);
+static void wscast_history_tally(wscast_history_t *h, wscast_aged_e list,
+    uint32_t more);
 static void wscast_history_link(wscast_history_t *h, uint32_t cell);
 static void wscast_history_unlink(wscast_history_t *h, uint32_t cell);
 
@@ -330,6 +332,7 @@ wscast_history_age(wscast_history_t *h, wscast_aged_e list, uint32_t cell)
     }
 
     wscast_heap_set(h->heap, tail, cell);
+    wscast_history_tally(h, list, 1);
 }
 
 
@@ -365,6 +368,22 @@ wscast_history_unage(wscast_history_t *h, wscast_aged_e list, uint32_t cell)
 
     } else {
         wscast_heap_set(h->heap, tail, a->older);
+    }
+
+    wscast_history_tally(h, list, UINT32_MAX);
+}
+
+
+/* One more, or one less, in a list by age; entries are not counted. */
+
+static void
+wscast_history_tally(wscast_history_t *h, wscast_aged_e list, uint32_t more)
+{
+    uint32_t  *held;
+
+    if (list != WSCAST_AGED_ENTRY) {
+        held = wscast_history_held(h, list);
+        wscast_heap_set32(h->heap, held, *held + more);
     }
 }
 

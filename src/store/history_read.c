@@ -291,3 +291,17 @@ wscast_history_pack(wscast_history_t *h, uint32_t cell, uint32_t len,
     return wscast_heap_read(h->heap, cell, sizeof(wscast_kept_t),
                             p + sizeof(uint32_t), len);
 }
+
+
+uint32_t
+wscast_history_messages(const wscast_history_t *h)
+{
+    return *wscast_history_held(h, WSCAST_AGED_MESSAGE);
+}
+
+
+uint32_t
+wscast_history_keys(const wscast_history_t *h)
+{
+    return *wscast_history_held(h, WSCAST_AGED_KEY);
+}

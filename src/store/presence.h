@@ -138,6 +138,9 @@ wscast_status_t wscast_presence_page(wscast_presence_t *p,
     wscast_str_t channel, uint64_t cursor, uint32_t limit, size_t bytes,
     unsigned char **out, size_t *len, uint64_t *next, uint64_t *total);
 
+/* How many blocks of the heap presence has. */
+uint64_t wscast_presence_blocks(const wscast_presence_t *p);
+
 /* 1 if all lists and counts agree.  For tests. */
 int wscast_presence_validate(const wscast_presence_t *p);
 

@@ -44,6 +44,13 @@ wscast_presence_room(const wscast_presence_t *p, uint32_t blocks)
 }
 
 
+uint64_t
+wscast_presence_blocks(const wscast_presence_t *p)
+{
+    return *wscast_heap_root(p->heap, WSCAST_ROOT_USED);
+}
+
+
 wscast_cell_t
 wscast_presence_take(wscast_presence_t *p, size_t size)
 {

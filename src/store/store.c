@@ -233,6 +233,32 @@ ngx_wscast_store_tick(ngx_wscast_store_t *store)
 
 
 void
+ngx_wscast_store_usage(ngx_wscast_store_t *store, ngx_wscast_usage_t *usage)
+{
+    uint32_t  total;
+
+    ngx_memzero(usage, sizeof(ngx_wscast_usage_t));
+
+    if (!store->ready) {
+        return;
+    }
+
+    ngx_wscast_store_lock(store);
+
+    total = wscast_heap_total(&store->heap);
+
+    usage->size = (uint64_t) total * WSCAST_BLOCK;
+    usage->used = (uint64_t) (total - wscast_heap_free_blocks(&store->heap))
+                  * WSCAST_BLOCK;
+    usage->presence = wscast_presence_blocks(&store->presence) * WSCAST_BLOCK;
+    usage->messages = wscast_history_messages(&store->history);
+    usage->keys = wscast_history_keys(&store->history);
+
+    ngx_wscast_store_unlock(store);
+}
+
+
+void
 ngx_wscast_store_reachable(ngx_wscast_store_t *store)
 {
     if (store->remote) {

@@ -86,6 +86,19 @@ ngx_int_t ngx_wscast_store_admit(ngx_wscast_store_t *store, wscast_str_t key,
 void ngx_wscast_store_dismiss(ngx_wscast_store_t *store, wscast_str_t key,
     wscast_str_t client);
 
+/* What the zone keeps for history and presence, and how much it can. */
+
+typedef struct {
+    uint64_t              size;         /* bytes */
+    uint64_t              used;
+    uint64_t              presence;     /* of used */
+    uint64_t              messages;
+    uint64_t              keys;
+} ngx_wscast_usage_t;
+
+void ngx_wscast_store_usage(ngx_wscast_store_t *store,
+    ngx_wscast_usage_t *usage);
+
 /* Once a second. */
 void ngx_wscast_store_tick(ngx_wscast_store_t *store);
 

@@ -8,11 +8,42 @@ typedef struct {
 } ngx_wscast_stat_t;
 
 
+/* What nobody counts, but is there to be seen. */
+
+#define NGX_WSCAST_HOST_TABLE(X)                                              \
+    X(WORKERS,       GAUGE,   "workers",                                      \
+      "Workers that share the hub on this host.")                             \
+    X(BUS,           GAUGE,   "bus_bytes",                                    \
+      "Memory of the log between the workers.")                               \
+    X(BACKLOG,       GAUGE,   "bus_backlog_bytes",                            \
+      "What the slowest worker has not read of the log.")                     \
+    X(ZONE,          GAUGE,   "zone_bytes",                                   \
+      "Memory for what outlives a message.")                                  \
+    X(USED,          GAUGE,   "zone_used_bytes",                              \
+      "Memory of it that is in use.")                                         \
+    X(PRESENCE,      GAUGE,   "zone_presence_bytes",                          \
+      "Memory of it that members and counted connections use.")               \
+    X(MESSAGES,      GAUGE,   "zone_messages",                                \
+      "Messages that it keeps for history.")                                  \
+    X(KEYS,          GAUGE,   "zone_keys",                                    \
+      "Keys of publishes that it keeps.")                                     \
+    X(REDIS_UP,      GAUGE,   "redis_up",                                     \
+      "Whether this host is subscribed in Redis (hubs with redis only).")
+
+
+typedef enum {
+#define X(name, type, label, help)  NGX_WSCAST_HOST_##name,
+    NGX_WSCAST_HOST_TABLE(X)
+#undef X
+    NGX_WSCAST_HOST_MAX
+} ngx_wscast_host_e;
+
+
 typedef struct {
     ngx_str_t       name;
     uint64_t        sum[WSCAST_COUNTERS];
-    ngx_uint_t      workers;
-    ngx_uint_t      redis_up;
+    uint64_t        host[NGX_WSCAST_HOST_MAX];
+    ngx_uint_t      shown;          /* the rows of host that there are */
 } ngx_wscast_stats_hub_t;
 
 
@@ -24,6 +55,10 @@ typedef void (*ngx_wscast_stats_close_pt)(wscast_builder_t *b,
 
 static ngx_wscast_stats_hub_t *ngx_wscast_stats_gather(
     ngx_wscast_hub_conf_t **hubs, ngx_uint_t n);
+static void ngx_wscast_stats_look(ngx_wscast_stats_hub_t *s,
+    ngx_wscast_hub_t *hub);
+static void ngx_wscast_stats_host(wscast_builder_t *b,
+    const ngx_wscast_stats_hub_t *s, ngx_uint_t n);
 static void ngx_wscast_stats_head(wscast_builder_t *b, const char *name,
     const char *type, const char *help);
 static void ngx_wscast_stats_line(wscast_builder_t *b, const char *name,
@@ -44,6 +79,12 @@ static void ngx_wscast_stats_member(wscast_builder_t *b, const char *name,
 static const ngx_wscast_stat_t  ngx_wscast_stat_rows[] = {
 #define X(name, type, label, help)  { type, label, help },
     WSCAST_COUNTER_TABLE(X)
+#undef X
+};
+
+static const ngx_wscast_stat_t  ngx_wscast_host_rows[] = {
+#define X(name, type, label, help)  { type, label, help },
+    NGX_WSCAST_HOST_TABLE(X)
 #undef X
 };
 
@@ -70,13 +111,36 @@ ngx_wscast_stats_gather(ngx_wscast_hub_conf_t **hubs, ngx_uint_t n)
     for (i = 0; i < n; i++) {
         s[i].name = hubs[i]->name;
 
+        /* the last row is only of those with Redis */
+        s[i].shown = NGX_WSCAST_HOST_MAX - (hubs[i]->bus.redis == NULL);
+
         if (hubs[i]->hub) {
-            ngx_wscast_bus_sums(hubs[i]->hub->bus, s[i].sum, &s[i].workers,
-                                &s[i].redis_up);
+            ngx_wscast_stats_look(&s[i], hubs[i]->hub);
         }
     }
 
     return s;
+}
+
+
+static void
+ngx_wscast_stats_look(ngx_wscast_stats_hub_t *s, ngx_wscast_hub_t *hub)
+{
+    ngx_uint_t          workers, redis_up;
+    ngx_wscast_usage_t  usage;
+
+    ngx_wscast_bus_sums(hub->bus, s->sum, &workers, &redis_up);
+    ngx_wscast_bus_backlog(hub->bus, &s->host[NGX_WSCAST_HOST_BUS],
+                           &s->host[NGX_WSCAST_HOST_BACKLOG]);
+    ngx_wscast_store_usage(hub->store, &usage);
+
+    s->host[NGX_WSCAST_HOST_WORKERS] = workers;
+    s->host[NGX_WSCAST_HOST_REDIS_UP] = redis_up;
+    s->host[NGX_WSCAST_HOST_ZONE] = usage.size;
+    s->host[NGX_WSCAST_HOST_USED] = usage.used;
+    s->host[NGX_WSCAST_HOST_PRESENCE] = usage.presence;
+    s->host[NGX_WSCAST_HOST_MESSAGES] = usage.messages;
+    s->host[NGX_WSCAST_HOST_KEYS] = usage.keys;
 }
 
 
@@ -116,25 +180,34 @@ ngx_wscast_stats_prometheus(wscast_builder_t *b,
         ngx_wscast_stats_closes(b, &s[i], ngx_wscast_stats_close_line);
     }
 
-    ngx_wscast_stats_head(b, "wscast_workers", "gauge",
-                          "Workers that share the hub on this host.");
-
-    for (i = 0; i < n; i++) {
-        ngx_wscast_stats_line(b, "wscast_workers", &s[i], NULL, s[i].workers);
-    }
-
-    ngx_wscast_stats_head(b, "wscast_redis_up", "gauge",
-                          "Whether this host is subscribed in Redis (hubs "
-                          "with redis only).");
-
-    for (i = 0; i < n; i++) {
-        if (hubs[i]->bus.redis) {
-            ngx_wscast_stats_line(b, "wscast_redis_up", &s[i], NULL,
-                                  s[i].redis_up);
-        }
-    }
+    ngx_wscast_stats_host(b, s, n);
 
     wscast_free(s);
+}
+
+
+static void
+ngx_wscast_stats_host(wscast_builder_t *b, const ngx_wscast_stats_hub_t *s,
+    ngx_uint_t n)
+{
+    char                      name[64];
+    ngx_uint_t                i, j;
+    const ngx_wscast_stat_t  *row;
+
+    for (j = 0; j < NGX_WSCAST_HOST_MAX; j++) {
+        row = &ngx_wscast_host_rows[j];
+
+        (void) ngx_snprintf((u_char *) name, sizeof(name), "wscast_%s%Z",
+                            row->name);
+
+        ngx_wscast_stats_head(b, name, row->type, row->help);
+
+        for (i = 0; i < n; i++) {
+            if (j < s[i].shown) {
+                ngx_wscast_stats_line(b, name, &s[i], NULL, s[i].host[j]);
+            }
+        }
+    }
 }
 
 
@@ -246,14 +319,13 @@ ngx_wscast_stats_json(wscast_builder_t *b, ngx_wscast_hub_conf_t **hubs,
             wscast_builder_lit(b, ",");
         }
 
-        ngx_wscast_stats_member(b, "workers", s[i].workers);
-
-        if (hubs[i]->bus.redis) {
+        for (j = 0; j < s[i].shown; j++) {
+            ngx_wscast_stats_member(b, ngx_wscast_host_rows[j].name,
+                                    s[i].host[j]);
             wscast_builder_lit(b, ",");
-            ngx_wscast_stats_member(b, "redis_up", s[i].redis_up);
         }
 
-        wscast_builder_lit(b, ",\"closes\":{");
+        wscast_builder_lit(b, "\"closes\":{");
         ngx_wscast_stats_closes(b, &s[i], ngx_wscast_stats_close_member);
         wscast_builder_lit(b, "}}");
     }

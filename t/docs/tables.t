@@ -34,8 +34,9 @@ sub same {
 my @operations = Wscast::Docs::rows('docs/operations.md');
 
 {
-    my @known = map { lc } Wscast::Docs::text('src/base/counter.h')
-        =~ /X\(\w+,\s+(\w+),\s+"(\w+)"/g;
+    my @known = map { lc } map { Wscast::Docs::text($_)
+        =~ /X\(\w+,\s+(\w+),\s+"(\w+)"/g }
+        'src/base/counter.h', 'src/worker/stats.c';
     my @rows;
 
     while (my ($type, $name) = splice @known, 0, 2) {
