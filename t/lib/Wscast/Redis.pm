@@ -6,6 +6,9 @@ package Wscast::Redis;
 #   my $redis = redis();
 #   $redis->command('PUBLISH', 'wscast:chat:room:1', 'hello');
 #   $redis->kill9;  $redis->start;  $redis->freeze;  $redis->thaw;
+#
+# Options: args, more words for the command line; auth, what to say with AUTH
+# ([password], or [user, password]); stopped => 1, it is started later.
 
 use strict;
 use warnings;
@@ -26,6 +29,7 @@ sub new {
         dir  => $dir,
         port => Wscast::free_port(),
         args => $option{args} // [],
+        auth => $option{auth},
     }, $class;
 
     $self->start unless $option{stopped};
@@ -114,7 +118,14 @@ sub command {
             PeerAddr => '127.0.0.1', PeerPort => $self->{port}, Timeout => 5,
         ) or die "redis: $!\n";
         $self->{in} = '';
+        $self->_say('AUTH', @{ $self->{auth} }) if $self->{auth};
     }
+
+    return $self->_say(@words);
+}
+
+sub _say {
+    my ($self, @words) = @_;
 
     my $out = '*' . @words . "\r\n";
     $out .= '$' . length($_) . "\r\n$_\r\n" for @words;
