@@ -9,15 +9,28 @@ local function decimal(n)
     return string.format('%.0f', n)
 end
 
-if key then
-    local first = redis.call('GET', key)
-    if first then
-        local e, o = first:match('^(%x*) (%d+)$')
+local epoch, offset
+
+count, ttl = tonumber(count), tonumber(ttl)
+
+if count > 0 then
+    epoch, offset = unpack(redis.call('HMGET', meta, 'e', 'o'))
+    offset = tonumber(offset) or 0
+end
+
+local function is_there(e, o, id)
+    local x = redis.call('XREVRANGE', stream, o, o, 'COUNT', 1)[1]
+    if x and x[1] ~= id then return false end
+    return e ~= epoch or tonumber(o) <= offset
+end
+
+local first = key and redis.call('GET', key)
+if first then
+    local e, id, o = first:match('^(%x*) ((%d+)%-?%d*)$')
+    if not e or e == '' or is_there(e, o, id) then
         return { e or '', tonumber(o) or 0, 1, 0 }
     end
 end
-
-count, ttl = tonumber(count), tonumber(ttl)
 
 if count == 0 then
     if key then
@@ -43,20 +56,16 @@ elseif #body < 36 then
     return redis.error_reply('ERR not an envelope')
 end
 
-local epoch = redis.call('HGET', meta, 'e')
+local new = not epoch
 
-if not epoch then
-    epoch = fresh
+if new then
+    epoch, offset = fresh, 0
     redis.call('DEL', stream)
-    redis.call('HSET', meta, 'e', epoch, 'o', 0)
-elseif epoch == known
-    and (tonumber(redis.call('HGET', meta, 'o')) or 0) < tonumber(seen)
-then
+elseif epoch == known and offset < tonumber(seen) then
     epoch = fresh
-    redis.call('HSET', meta, 'e', epoch)
 end
 
-local offset = redis.call('HINCRBY', meta, 'o', 1)
+offset = offset + 1
 
 local function envelope()
     return body:sub(1, 3) .. string.char(bit.bor(body:byte(4), 4))
@@ -65,20 +74,19 @@ local function envelope()
         .. struct.pack('>I8', offset) .. body:sub(29)
 end
 
-local function add(m)
-    return redis.pcall('XADD', stream, 'MAXLEN', '=', count,
-        decimal(offset) .. '-0', decimal(now), m)
+local m, id
+
+local function add()
+    m, id = envelope(), decimal(offset) .. '-' .. decimal(now)
+    local r = redis.pcall('XADD', stream, 'MAXLEN', '=', count, id,
+        decimal(now), m)
+    return type(r) ~= 'table' or not r.err
 end
 
-local m = envelope()
-local id = add(m)
-
-if type(id) == 'table' and id.err then
+if not add() then
     epoch, offset = fresh, 1
     redis.call('DEL', stream)
-    redis.call('HSET', meta, 'e', epoch, 'o', offset)
-    m = envelope()
-    add(m)
+    add()
 end
 
 local function expired(n)
@@ -97,11 +105,17 @@ if kept then
 end
 
 redis.call('PEXPIRE', stream, ttl)
-redis.call('PEXPIRE', meta, ttl + 604800000)
 
 if key then
-    redis.call('SET', key, epoch .. ' ' .. decimal(offset),
-        'PX', 300000)
+    redis.call('SET', key, epoch .. ' ' .. id, 'PX', 300000)
 end
+
+local function keep_meta()
+    redis.call('PEXPIRE', meta, ttl + 604800000)
+end
+
+if not new then keep_meta() end
+redis.call('HSET', meta, 'e', epoch, 'o', decimal(offset))
+if new then keep_meta() end
 
 return { epoch, offset, 0, redis.call('PUBLISH', name, m) }

@@ -4,6 +4,12 @@
 /*
  * What is decided in Redis is decided here, atomically, one channel at a time.
  * All keys of a script lie in one slot.  Numbers are doubles: epochs are text.
+ *
+ * A script with several writes is a MULTI in the append only file.  If Redis is
+ * killed inside of it some of its commands may be done later: at the restart
+ * after the next one, just before what was written next.  So no command here
+ * depends on one before it, what makes others count comes last, and removals of
+ * nothing, which are not written, mend nothing.
  */
 
 
@@ -12,9 +18,13 @@
  * envelope or plain data, messages kept at most, their ttl in ms, an epoch for
  * a channel that has none, and, if the caller knows, epoch and offset that the
  * channel had already: if Redis has less it has lost the end, and another epoch
- * begins.  Answers epoch, offset, 1 if the key was known, receivers.  An entry
- * of the stream has the id OFFSET-0 and one field: the time of Redis, ms, with
- * the envelope.
+ * begins.  Answers epoch, offset, 1 if the key was known, receivers.
+ *
+ * An entry of the stream has the id OFFSET-TIME and one field: the time of
+ * Redis, ms, with the envelope.  HSET, the last write, is what makes it count:
+ * what is behind the offset of meta was never published, and of two entries
+ * with one offset the first was not.  A key names the entry, so that one that
+ * names what was not published is not believed.
  */
 
 const wscast_str_t  ngx_wscast_script_publish = wscast_string(
@@ -27,15 +37,28 @@ const wscast_str_t  ngx_wscast_script_publish = wscast_string(
     "    return string.format('%.0f', n)\n"
     "end\n"
     "\n"
-    "if key then\n"
-    "    local first = redis.call('GET', key)\n"
-    "    if first then\n"
-    "        local e, o = first:match('^(%x*) (%d+)$')\n"
+    "local epoch, offset\n"
+    "\n"
+    "count, ttl = tonumber(count), tonumber(ttl)\n"
+    "\n"
+    "if count > 0 then\n"
+    "    epoch, offset = unpack(redis.call('HMGET', meta, 'e', 'o'))\n"
+    "    offset = tonumber(offset) or 0\n"
+    "end\n"
+    "\n"
+    "local function is_there(e, o, id)\n"
+    "    local x = redis.call('XREVRANGE', stream, o, o, 'COUNT', 1)[1]\n"
+    "    if x and x[1] ~= id then return false end\n"
+    "    return e ~= epoch or tonumber(o) <= offset\n"
+    "end\n"
+    "\n"
+    "local first = key and redis.call('GET', key)\n"
+    "if first then\n"
+    "    local e, id, o = first:match('^(%x*) ((%d+)%-?%d*)$')\n"
+    "    if not e or e == '' or is_there(e, o, id) then\n"
     "        return { e or '', tonumber(o) or 0, 1, 0 }\n"
     "    end\n"
     "end\n"
-    "\n"
-    "count, ttl = tonumber(count), tonumber(ttl)\n"
     "\n"
     "if count == 0 then\n"
     "    if key then\n"
@@ -61,20 +84,16 @@ const wscast_str_t  ngx_wscast_script_publish = wscast_string(
     "    return redis.error_reply('ERR not an envelope')\n"
     "end\n"
     "\n"
-    "local epoch = redis.call('HGET', meta, 'e')\n"
+    "local new = not epoch\n"
     "\n"
-    "if not epoch then\n"
-    "    epoch = fresh\n"
+    "if new then\n"
+    "    epoch, offset = fresh, 0\n"
     "    redis.call('DEL', stream)\n"
-    "    redis.call('HSET', meta, 'e', epoch, 'o', 0)\n"
-    "elseif epoch == known\n"
-    "    and (tonumber(redis.call('HGET', meta, 'o')) or 0) < tonumber(seen)\n"
-    "then\n"
+    "elseif epoch == known and offset < tonumber(seen) then\n"
     "    epoch = fresh\n"
-    "    redis.call('HSET', meta, 'e', epoch)\n"
     "end\n"
     "\n"
-    "local offset = redis.call('HINCRBY', meta, 'o', 1)\n"
+    "offset = offset + 1\n"
     "\n"
     "local function envelope()\n"
     "    return body:sub(1, 3) .. string.char(bit.bor(body:byte(4), 4))\n"
@@ -83,20 +102,19 @@ const wscast_str_t  ngx_wscast_script_publish = wscast_string(
     "        .. struct.pack('>I8', offset) .. body:sub(29)\n"
     "end\n"
     "\n"
-    "local function add(m)\n"
-    "    return redis.pcall('XADD', stream, 'MAXLEN', '=', count,\n"
-    "        decimal(offset) .. '-0', decimal(now), m)\n"
+    "local m, id\n"
+    "\n"
+    "local function add()\n"
+    "    m, id = envelope(), decimal(offset) .. '-' .. decimal(now)\n"
+    "    local r = redis.pcall('XADD', stream, 'MAXLEN', '=', count, id,\n"
+    "        decimal(now), m)\n"
+    "    return type(r) ~= 'table' or not r.err\n"
     "end\n"
     "\n"
-    "local m = envelope()\n"
-    "local id = add(m)\n"
-    "\n"
-    "if type(id) == 'table' and id.err then\n"
+    "if not add() then\n"
     "    epoch, offset = fresh, 1\n"
     "    redis.call('DEL', stream)\n"
-    "    redis.call('HSET', meta, 'e', epoch, 'o', offset)\n"
-    "    m = envelope()\n"
-    "    add(m)\n"
+    "    add()\n"
     "end\n"
     "\n"
     "local function expired(n)\n"
@@ -115,12 +133,18 @@ const wscast_str_t  ngx_wscast_script_publish = wscast_string(
     "end\n"
     "\n"
     "redis.call('PEXPIRE', stream, ttl)\n"
-    "redis.call('PEXPIRE', meta, ttl + 604800000)\n"
     "\n"
     "if key then\n"
-    "    redis.call('SET', key, epoch .. ' ' .. decimal(offset),\n"
-    "        'PX', 300000)\n"
+    "    redis.call('SET', key, epoch .. ' ' .. id, 'PX', 300000)\n"
     "end\n"
+    "\n"
+    "local function keep_meta()\n"
+    "    redis.call('PEXPIRE', meta, ttl + 604800000)\n"
+    "end\n"
+    "\n"
+    "if not new then keep_meta() end\n"
+    "redis.call('HSET', meta, 'e', epoch, 'o', decimal(offset))\n"
+    "if new then keep_meta() end\n"
     "\n"
     "return { epoch, offset, 0, redis.call('PUBLISH', name, m) }\n");
 
@@ -137,12 +161,14 @@ const wscast_str_t  ngx_wscast_script_position = wscast_string(
     "if not e then\n"
     "    e, o = fresh, 0\n"
     "    redis.call('HSET', meta, 'e', e, 'o', o)\n"
-    "elseif e == known and (tonumber(o) or 0) < tonumber(seen) then\n"
-    "    e = fresh\n"
-    "    redis.call('HSET', meta, 'e', e)\n"
     "end\n"
     "\n"
     "redis.call('PEXPIRE', meta, ttl + 604800000)\n"
+    "\n"
+    "if e == known and (tonumber(o) or 0) < tonumber(seen) then\n"
+    "    e = fresh\n"
+    "    redis.call('HSET', meta, 'e', e, 'o', o or 0)\n"
+    "end\n"
     "\n"
     "return { e, tonumber(o) or 0 }\n");
 
@@ -189,25 +215,31 @@ const wscast_str_t  ngx_wscast_script_range = wscast_string(
     "local lo, hi = id(after + 1), tonumber(o) or 0\n"
     "if upto ~= '0' then hi = math.min(hi, tonumber(upto)) end\n"
     "hi = id(hi)\n"
-    "local n\n"
+    "local n, last\n"
     "\n"
     "repeat\n"
     "    n = 0\n"
     "    for _, x in ipairs(newest\n"
     "        and redis.call('XREVRANGE', stream, hi, lo, 'COUNT', 32)\n"
     "        or redis.call('XRANGE', stream, lo, hi, 'COUNT', 32)) do\n"
-    "        local m = x[2][2]\n"
-    "        if found == limit or (found > 0 and size + #m > bytes) then\n"
-    "            more = 1\n"
-    "            break\n"
+    "        local m, offset = x[2][2], x[1]:match('^%d+')\n"
+    "        local twin = offset == last\n"
+    "        if not twin then\n"
+    "            if found == limit or (found > 0 and size + #m > bytes) then\n"
+    "                more = 1\n"
+    "                break\n"
+    "            end\n"
+    "            found = found + 1\n"
     "        end\n"
-    "        n, found, size = n + 1, found + 1, size + #m\n"
-    "        out[found] = m:sub(1, 12) .. stamp .. m:sub(21)\n"
-    "        local offset = tonumber(x[1]:match('^%d+'))\n"
+    "        if not (twin and newest) then\n"
+    "            size = size + #m\n"
+    "            out[found] = m:sub(1, 12) .. stamp .. m:sub(21)\n"
+    "        end\n"
+    "        n, last = n + 1, offset\n"
     "        if newest then\n"
-    "            hi = id(offset - 1)\n"
+    "            hi = '(' .. x[1]\n"
     "        else\n"
-    "            lo = id(offset + 1)\n"
+    "            lo = '(' .. x[1]\n"
     "        end\n"
     "    end\n"
     "until n < 32 or more == 1\n"
