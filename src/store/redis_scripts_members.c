@@ -6,6 +6,10 @@
  * C that id of connections with another; O order of joining; L lost members, by
  * deadline; U the same by user; W members by lease.  A member is an array of
  * connection, lease, order, user, info, deadline (0: it is not lost).
+ *
+ * What finds a member is written before it, and removed after it: if only a
+ * part is done (see redis_scripts.c) there are names of no member, removed by
+ * whoever finds them, but no member whom nobody finds.
  */
 
 #define HEAD                                                                  \
@@ -31,17 +35,21 @@
     "    end\n" \
     "end\n" \
     "\n" \
-    "local function release(known, r)\n" \
-    "    redis.call('HDEL', C, r[1])\n" \
-    "    redis.call('ZREM', W, r[2] .. '\\0' .. known)\n" \
-    "    redis.call('ZREM', L, known)\n" \
-    "    redis.call('ZREM', U, of_user(r[4], known))\n" \
-    "end\n" \
-    "\n" \
     "local function keep(known, r)\n" \
-    "    redis.call('HSET', M, known, cmsgpack.pack(r))\n" \
     "    if r[1] ~= known then\n" \
     "        redis.call('HSET', C, r[1], known)\n" \
+    "    end\n" \
+    "    redis.call('HSET', M, known, cmsgpack.pack(r))\n" \
+    "end\n" \
+    "\n" \
+    "local function release(known, r, conn, lease)\n" \
+    "    redis.call('ZREM', L, known)\n" \
+    "    redis.call('ZREM', U, of_user(r[4], known))\n" \
+    "    if r[1] ~= conn then\n" \
+    "        redis.call('HDEL', C, r[1])\n" \
+    "    end\n" \
+    "    if r[2] ~= lease then\n" \
+    "        redis.call('ZREM', W, r[2] .. '\\0' .. known)\n" \
     "    end\n" \
     "end\n" \
     "\n" \
@@ -53,20 +61,21 @@
     "end\n" \
     "\n" \
     "local function remove(known, r)\n" \
-    "    release(known, r)\n" \
     "    redis.call('HDEL', M, known)\n" \
     "    redis.call('ZREM', O, known)\n" \
+    "    release(known, r)\n" \
     "    tell(2, known, r)\n" \
     "end\n" \
     "\n" \
     "local function lose(known, r, grace)\n" \
-    "    release(known, r)\n" \
+    "    local held = r[2] .. '\\0' .. known\n" \
     "    r[2], r[6] = '', now + grace\n" \
-    "    keep(known, r)\n" \
     "    redis.call('ZADD', L, string.format('%.0f', r[6]), known)\n" \
     "    if r[4] ~= '' then\n" \
     "        redis.call('ZADD', U, 0, of_user(r[4], known))\n" \
     "    end\n" \
+    "    keep(known, r)\n" \
+    "    redis.call('ZREM', W, held)\n" \
     "end\n"
 
 
@@ -99,13 +108,16 @@ const wscast_str_t  ngx_wscast_script_join = wscast_string(
     "    if k then\n"
     "        known = k:sub(#p + 1)\n"
     "        r = member(known)\n"
+    "        if not r or r[6] == 0 then\n"
+    "            redis.call('ZREM', U, k)\n"
+    "            r = nil\n"
+    "        end\n"
     "    end\n"
     "end\n"
     "\n"
-    "local seq\n"
+    "local seq, before = nil, r\n"
     "\n"
     "if r then\n"
-    "    release(known, r)\n"
     "    seq = r[3]\n"
     "else\n"
     "    local last = redis.call('ZREVRANGE', O, 0, 0, 'WITHSCORES')[2]\n"
@@ -118,9 +130,13 @@ const wscast_str_t  ngx_wscast_script_join = wscast_string(
     "end\n"
     "\n"
     "r = { conn, lease, seq, user, info, 0 }\n"
+    "redis.call('ZADD', W, 0, lease .. '\\0' .. known)\n"
     "keep(known, r)\n"
     "redis.call('ZADD', O, string.format('%.0f', seq), known)\n"
-    "redis.call('ZADD', W, 0, lease .. '\\0' .. known)\n"
+    "\n"
+    "if before then\n"
+    "    release(known, before, conn, lease)\n"
+    "end\n"
     "\n"
     "if joined == 1 then\n"
     "    tell(1, known, r)\n"
@@ -163,7 +179,7 @@ const wscast_str_t  ngx_wscast_script_expire = wscast_string(
     "for _, known in ipairs(redis.call('ZRANGEBYSCORE', L, '-inf', now,\n"
     "    'LIMIT', 0, ARGV[2])) do\n"
     "    local r = member(known)\n"
-    "    if r then\n"
+    "    if r and r[6] > 0 then\n"
     "        remove(known, r)\n"
     "        n = n + 1\n"
     "    else\n"
@@ -191,7 +207,7 @@ const wscast_str_t  ngx_wscast_script_purge = wscast_string(
     "for _, x in ipairs(found) do\n"
     "    local known = x:match('%z(.*)')\n"
     "    local r = member(known)\n"
-    "    if not r then\n"
+    "    if not r or r[2] .. '\\0' .. known ~= x then\n"
     "        redis.call('ZREM', W, x)\n"
     "    elseif grace == '' then\n"
     "        remove(known, r)\n"

@@ -479,6 +479,60 @@ sub nothing_left {
     ok(nothing_left('g'), 'nothing remains');
 }
 
+# -- what a transaction leaves that was not finished: docs/redis.md -------
+
+{
+    my ($lost, $users, $leases) = map { key('u', "presence:$_") }
+        qw(lost users leases);
+    my $of = sub { pack('N/a*', $_[0]) . $_[1] };
+
+    joins('u', id(1), user => 'ann', lease => 'new.');
+    $redis->command('ZADD', $lost, 1, $_) for id(1), id(9);
+    is_deeply(expires('u'), [0, 0], 'a deadline of somebody who is not lost');
+    is($redis->command('EXISTS', $lost), 0, '... is forgotten');
+
+    $redis->command('ZADD', $leases, 0, "old.\0" . id($_)) for 1, 9;
+    is_deeply(call('purge', members_keys('u'), "${P}u", 'old.', '', 500),
+        [0, 0], 'so is a lease of somebody who has another');
+    is($redis->command('ZCARD', $leases), 1, '... but not the other');
+
+    $redis->command('ZADD', $users, 0, $of->('ann', id(1)));
+    is(joins('u', id(2), user => 'ann'), id(2) . ' - 1',
+        'who is not lost is not taken over');
+    $redis->command('ZADD', $users, 0, $of->('bob', id(9)));
+    is(joins('u', id(3), user => 'bob'), id(3) . ' - 1',
+        '... nor who is nobody');
+    is($redis->command('EXISTS', $users), 0, '... and that is forgotten');
+
+    is(names('u'), '1 2 3', 'all are there');
+    leaves('u', id($_)) for 1 .. 3;
+    ok(nothing_left('u'), 'nothing remains');
+}
+
+{
+    publish('v', with_data($_)) for 1 .. 3;
+    my $stream = key('v', 'stream');
+    my $text = sub {
+        my (undef, undef, undef, @m) = @{ range('v', @_) };
+        return join ' ', map { parts($_)->{data} } @m;
+    };
+
+    $redis->command('XADD', $stream, '4-1', time() * 1000 | 0,
+        with_data('lost'));
+    $redis->command('SET', key('v', 'key:k'), "$EPOCH 4-1");
+    is($text->(), '1 2 3', 'an entry that does not count is not told');
+    is_deeply(publish('v', with_data('4'), key => 'k'), [$EPOCH, 4, 0, 0],
+        'nor is its key believed');
+    is($text->(), '1 2 3 4', '... and another message has its offset');
+    is($text->(newest => 1), '1 2 3 4', '... from the other end, too');
+    is($text->(limit => 4), '1 2 3 4', '... and it is one of them');
+    $redis->command('SET', key('v', 'key:l'), "$EPOCH 4-1");
+    is_deeply(publish('v', with_data('5'), key => 'l'), [$EPOCH, 5, 0, 0],
+        'a key of what was replaced is not believed');
+    is_deeply(publish('v', with_data('6'), key => 'k'), [$EPOCH, 4, 1, 0],
+        '... but that of what replaced it');
+}
+
 # -- leases --------------------------------------------------------------
 
 our $HOLD = 5000;
