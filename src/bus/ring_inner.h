@@ -2,7 +2,7 @@
  * ring_inner.h: what the files of the ring share.
  *
  * Audience: ring.c (writing, and who is woken), ring_read.c (reading),
- * ring_slots.c (who owns what).
+ * ring_slots.c (who owns what), ring_leader.c (who leads).
  */
 
 #ifndef WSCAST_RING_INNER_H

@@ -14,6 +14,7 @@
 
 #include "../../src/base/map.c"
 #include "../../src/bus/ring.c"
+#include "../../src/bus/ring_leader.c"
 #include "../../src/bus/ring_read.c"
 #include "../../src/bus/ring_slots.c"
 
