@@ -67,10 +67,18 @@
       "Wake-ups sent to other workers.")                                      \
     X(LAPPED,        COUNTER, "bus_lapped_total",                             \
       "Times that a worker was cut loose from the bus.")                      \
+    X(WORKERS_LOST,  COUNTER, "workers_lost_total",                           \
+      "Workers that ended without a word; their slots were released.")        \
     X(REDIS_IN,      COUNTER, "redis_messages_total",                         \
       "Messages received from Redis.")                                        \
     X(REDIS_RECONNECTS, COUNTER, "redis_reconnects_total",                    \
       "Connections to Redis that were lost or failed.")                       \
+    X(LEADERS,       COUNTER, "redis_leaders_total",                          \
+      "Times that a worker began to subscribe in Redis for this host.")       \
+    X(HANDOVERS,     COUNTER, "redis_handovers_total",                        \
+      "Of them, those that took over from another without a gap.")            \
+    X(DEPOSED,       COUNTER, "redis_leaders_deposed_total",                  \
+      "Of them, those that took over from one that hung.")                    \
     X(CAUGHT_UP,     COUNTER, "caught_up_total",                              \
       "Messages fetched from history after a loss of the subscription.")      \
     X(GAPS,          COUNTER, "gaps_total",                                   \

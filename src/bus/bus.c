@@ -5,9 +5,13 @@ static size_t ngx_wscast_bus_record(void *ctx, wscast_record_t *rec);
 static void ngx_wscast_bus_lost(void *ctx);
 static void ngx_wscast_bus_writable(void *ctx);
 static void ngx_wscast_bus_woken(void *ctx);
+static void ngx_wscast_bus_deposed(void *ctx);
 static void ngx_wscast_bus_tick(void *ctx);
 static void ngx_wscast_bus_exiting(void *ctx);
 static void ngx_wscast_bus_start_handler(ngx_event_t *ev);
+static wscast_status_t ngx_wscast_bus_put(ngx_wscast_bus_t *bus,
+    ngx_uint_t led, wscast_str_t channel, wscast_str_t bytes,
+    wscast_stamp_t *stamp, wscast_slotset_t *targets);
 
 
 static const ngx_wscast_local_handler_t  ngx_wscast_bus_local_handler = {
@@ -15,6 +19,7 @@ static const ngx_wscast_local_handler_t  ngx_wscast_bus_local_handler = {
     ngx_wscast_bus_lost,
     ngx_wscast_bus_writable,
     ngx_wscast_bus_woken,
+    ngx_wscast_bus_deposed,
     ngx_wscast_bus_tick,
     ngx_wscast_bus_exiting
 };
@@ -166,22 +171,10 @@ ngx_wscast_bus_append(ngx_wscast_bus_t *bus, wscast_str_t channel,
     wscast_str_t bytes, wscast_stamp_t *stamp, uint64_t *receivers)
 {
     ngx_uint_t        i;
-    wscast_record_t   rec;
     wscast_status_t   rc;
     wscast_slotset_t  targets;
 
-    if (channel.len + bytes.len > wscast_ring_max(bus->conf->zone_size)) {
-        return WSCAST_CLOSE_TOO_BIG;
-    }
-
-    ngx_memzero(&rec, sizeof(wscast_record_t));
-
-    rec.kind = WSCAST_REC_PUBLICATION;
-    rec.to = WSCAST_NO_SLOT;
-    rec.channel = channel;
-    rec.body = bytes;
-
-    rc = ngx_wscast_local_append(&bus->local, &rec, stamp, &targets);
+    rc = ngx_wscast_bus_put(bus, 0, channel, bytes, stamp, &targets);
 
     if (rc == WSCAST_OK && receivers) {
         *receivers = 0;
@@ -192,6 +185,44 @@ ngx_wscast_bus_append(ngx_wscast_bus_t *bus, wscast_str_t channel,
     }
 
     return rc;
+}
+
+
+wscast_status_t
+ngx_wscast_bus_relay(ngx_wscast_bus_t *bus, wscast_str_t channel,
+    wscast_str_t bytes, wscast_stamp_t *stamp)
+{
+    return ngx_wscast_bus_put(bus, 1, channel, bytes, stamp, NULL);
+}
+
+
+static wscast_status_t
+ngx_wscast_bus_put(ngx_wscast_bus_t *bus, ngx_uint_t led,
+    wscast_str_t channel, wscast_str_t bytes, wscast_stamp_t *stamp,
+    wscast_slotset_t *targets)
+{
+    wscast_record_t  rec;
+
+    if (channel.len + bytes.len > wscast_ring_max(bus->conf->zone_size)) {
+        return WSCAST_CLOSE_TOO_BIG;
+    }
+
+    ngx_memzero(&rec, sizeof(wscast_record_t));
+
+    rec.kind = WSCAST_REC_PUBLICATION;
+    rec.to = WSCAST_NO_SLOT;
+    rec.led = led;
+    rec.channel = channel;
+    rec.body = bytes;
+
+    return ngx_wscast_local_append(&bus->local, &rec, stamp, targets);
+}
+
+
+ngx_uint_t
+ngx_wscast_bus_leads(ngx_wscast_bus_t *bus)
+{
+    return (ngx_uint_t) wscast_ring_leads(&bus->local.ring);
 }
 
 
@@ -362,6 +393,22 @@ static void
 ngx_wscast_bus_woken(void *ctx)
 {
     ngx_wscast_bus_leader(ctx);
+}
+
+
+/* In an event of its own: what was about to append still looks at its link. */
+
+static void
+ngx_wscast_bus_deposed(void *ctx)
+{
+    ngx_wscast_bus_t  *bus;
+
+    bus = ctx;
+
+    if (bus->redis_open && !bus->redis.resigning) {
+        bus->redis.resigning = 1;
+        ngx_post_event(&bus->redis.resign, &ngx_posted_events);
+    }
 }
 
 

@@ -207,6 +207,16 @@ wscast_status_t ngx_wscast_bus_append(ngx_wscast_bus_t *bus,
     uint64_t *receivers);
 
 /*
+ * The same for what came from Redis.  WSCAST_ERROR: this worker leads no more;
+ * unsubscribed() will be called.
+ */
+wscast_status_t ngx_wscast_bus_relay(ngx_wscast_bus_t *bus,
+    wscast_str_t channel, wscast_str_t bytes, wscast_stamp_t *stamp);
+
+/* 1 if this worker leads; under the lock. */
+ngx_uint_t ngx_wscast_bus_leads(ngx_wscast_bus_t *bus);
+
+/*
  * Sends a command on this worker's connection to Redis, behind all that were
  * sent before.  NGX_OK; NGX_DECLINED: Redis is away; NGX_AGAIN: too much
  * waits, writable() will be called (never with force); NGX_ERROR: no memory.

@@ -43,6 +43,7 @@ struct ngx_wscast_bus_s {
     uint64_t                           census_number;
 
     unsigned                           redis_open:1;
+    unsigned                           passed:1;    /* to an heir, as leader */
     unsigned                           exiting:1;
     unsigned                           going:1;     /* being destroyed */
 };

@@ -1,4 +1,5 @@
 #include "bus_inner.h"
+#include "process.h"
 
 
 #define NGX_WSCAST_HOLD_TIME    5000    /* ms that a handover may take */
@@ -6,7 +7,14 @@
 #define NGX_WSCAST_HANDED_TICKS 3       /* s to wait for a leader's last word */
 
 
+static void ngx_wscast_bus_elect(ngx_wscast_bus_t *bus);
 static ngx_wscast_bus_role_e ngx_wscast_bus_role(ngx_wscast_bus_t *bus);
+static void ngx_wscast_bus_turn(ngx_wscast_bus_t *bus,
+    ngx_wscast_bus_role_e role, uint64_t epoch);
+static void ngx_wscast_bus_told_role(ngx_wscast_bus_t *bus,
+    ngx_wscast_bus_role_e role, ngx_uint_t inherits);
+static void ngx_wscast_bus_watch(ngx_wscast_bus_t *bus);
+static ngx_uint_t ngx_wscast_bus_held(ngx_wscast_bus_t *bus);
 static ngx_uint_t ngx_wscast_bus_pass(void *ctx, uint64_t epoch);
 static void ngx_wscast_bus_resigned(void *ctx);
 static void ngx_wscast_bus_publishable(void *ctx);
@@ -38,7 +46,6 @@ ngx_wscast_bus_leader(ngx_wscast_bus_t *bus)
 {
     uint64_t                epoch;
     wscast_str_t            none;
-    wscast_slotset_t        wake;
     ngx_wscast_bus_role_e   role;
 
     if (bus->conf->redis == NULL || !ngx_wscast_local_ready(&bus->local)) {
@@ -58,21 +65,7 @@ ngx_wscast_bus_leader(ngx_wscast_bus_t *bus)
         bus->redis_open = 1;
     }
 
-    ngx_memzero(&wake, sizeof(wscast_slotset_t));
-
-    if (bus->exiting) {
-
-        /* what is being inherited is bequeathed when it has been */
-
-        if (!bus->redis.apprentice) {
-            (void) wscast_ring_bequeath(&bus->local.ring, &wake);
-        }
-
-    } else {
-        (void) wscast_ring_lead(&bus->local.ring, &wake);
-    }
-
-    ngx_wscast_local_wake(&bus->local, &wake);
+    ngx_wscast_bus_elect(bus);
 
     role = ngx_wscast_bus_role(bus);
     epoch = bus->local.ring.sh->leader_epoch;
@@ -81,36 +74,117 @@ ngx_wscast_bus_leader(ngx_wscast_bus_t *bus)
         return;
     }
 
-    if (role == NGX_WSCAST_BUS_LEADER && bus->role == NGX_WSCAST_BUS_LEADER) {
-
-        if (bus->local.ring.sh->heir) {
-            ngx_wscast_redis_bequeath(&bus->redis, epoch);
-        }
-
-    } else if (role == NGX_WSCAST_BUS_LEADER && bus->redis.apprentice
-               && bus->local.ring.sh->handed == bus->redis.epoch)
-    {
-        /* the old leader's last word is in the ring, and is waited for */
-
-    } else {
-        ngx_wscast_redis_follow(&bus->redis);
-
-        if (role == NGX_WSCAST_BUS_HEIR) {
-            ngx_wscast_redis_inherit(&bus->redis, epoch);
-
-        } else if (role == NGX_WSCAST_BUS_LEADER) {
-            ngx_wscast_redis_lead(&bus->redis);
-        }
-    }
+    ngx_wscast_bus_turn(bus, role, epoch);
 
     bus->epoch = epoch;
     bus->role = role;
+    bus->passed = 0;
 
     bus->handler->recall(bus->ctx);
 
     none = wscast_str(NULL, 0);
     ngx_wscast_bus_send(bus, WSCAST_REC_RECALLED, bus->local.ring.sh->heir,
                         epoch, none);
+
+    if (bus->exiting && role == NGX_WSCAST_BUS_LEADER
+        && !bus->hold.timer_set)
+    {
+        ngx_add_timer(&bus->hold, NGX_WSCAST_HOLD_STEP);
+    }
+}
+
+
+static void
+ngx_wscast_bus_elect(ngx_wscast_bus_t *bus)
+{
+    wscast_ring_t     *ring;
+    wscast_slotset_t   wake;
+
+    ring = &bus->local.ring;
+    ngx_memzero(&wake, sizeof(wscast_slotset_t));
+
+    /* who exits leads only if nobody stays */
+
+    if (!bus->exiting || (ring->sh->leader == 0 && wscast_ring_last(ring))) {
+        (void) wscast_ring_lead(ring, &wake);
+
+    } else if (!bus->redis.apprentice) {
+
+        /* what is being inherited is bequeathed when it has been */
+
+        (void) wscast_ring_bequeath(ring, &wake);
+    }
+
+    ngx_wscast_local_wake(&bus->local, &wake);
+}
+
+
+/* From what this worker was to what it is now. */
+
+static void
+ngx_wscast_bus_turn(ngx_wscast_bus_t *bus, ngx_wscast_bus_role_e role,
+    uint64_t epoch)
+{
+    ngx_uint_t  inherits;
+
+    if (role == NGX_WSCAST_BUS_LEADER && bus->role == NGX_WSCAST_BUS_LEADER) {
+
+        if (bus->local.ring.sh->heir) {
+            ngx_wscast_redis_bequeath(&bus->redis, epoch);
+        }
+
+        return;
+    }
+
+    inherits = (role == NGX_WSCAST_BUS_LEADER && bus->redis.apprentice
+                && bus->local.ring.sh->handed == bus->redis.epoch);
+
+    ngx_wscast_bus_told_role(bus, role, inherits);
+
+    if (inherits) {
+        /* the old leader's last word is in the ring, and is waited for */
+        return;
+    }
+
+    ngx_wscast_redis_follow(&bus->redis);
+
+    if (role == NGX_WSCAST_BUS_HEIR) {
+        ngx_wscast_redis_inherit(&bus->redis, epoch);
+
+    } else if (role == NGX_WSCAST_BUS_LEADER) {
+        ngx_wscast_redis_lead(&bus->redis);
+    }
+}
+
+
+static void
+ngx_wscast_bus_told_role(ngx_wscast_bus_t *bus, ngx_wscast_bus_role_e role,
+    ngx_uint_t inherits)
+{
+    uint64_t  *counters;
+
+    counters = bus->local.counters;
+
+    if (role == NGX_WSCAST_BUS_LEADER) {
+        counters[WSCAST_COUNT_LEADERS]++;
+        counters[WSCAST_COUNT_HANDOVERS] += inherits;
+
+        if (inherits) {
+            ngx_log_error(NGX_LOG_NOTICE, bus->cycle->log, 0,
+                          "wscast: this worker takes over the subscription in "
+                          "redis of hub \"%V\"", &bus->conf->name);
+        } else {
+            ngx_log_error(NGX_LOG_NOTICE, bus->cycle->log, 0,
+                          "wscast: this worker subscribes in redis for hub "
+                          "\"%V\"", &bus->conf->name);
+        }
+
+    } else if (bus->role == NGX_WSCAST_BUS_LEADER && !bus->passed) {
+        ngx_log_error(NGX_LOG_WARN, bus->cycle->log, 0,
+                      "wscast: this worker stood still, and another one "
+                      "subscribes in redis for hub \"%V\" now",
+                      &bus->conf->name);
+    }
 }
 
 
@@ -143,6 +217,8 @@ ngx_wscast_bus_pass(void *ctx, uint64_t epoch)
     passed = (ngx_uint_t) wscast_ring_pass(&bus->local.ring, epoch, &wake);
     ngx_wscast_local_wake(&bus->local, &wake);
 
+    bus->passed = passed;
+
     return passed;
 }
 
@@ -163,12 +239,25 @@ ngx_wscast_bus_hold_handler(ngx_event_t *ev)
 
     ngx_wscast_bus_leader(bus);
 
-    if (bus->role == NGX_WSCAST_BUS_LEADER
-        && (bus->local.ring.sh->heir || bus->redis.apprentice)
-        && (ngx_msec_int_t) (bus->hold_until - ngx_current_msec) > 0)
-    {
+    if (bus->role == NGX_WSCAST_BUS_LEADER && ngx_wscast_bus_held(bus)) {
         ngx_add_timer(ev, NGX_WSCAST_HOLD_STEP);
     }
+}
+
+
+/*
+ * A handover is waited for; where nobody stays (nginx ends) the leader is the
+ * last to go of those who have clients.
+ */
+
+static ngx_uint_t
+ngx_wscast_bus_held(ngx_wscast_bus_t *bus)
+{
+    if (bus->local.ring.sh->heir || bus->redis.apprentice) {
+        return (ngx_msec_int_t) (bus->hold_until - ngx_current_msec) > 0;
+    }
+
+    return (ngx_uint_t) wscast_ring_needed(&bus->local.ring);
 }
 
 
@@ -237,6 +326,10 @@ ngx_wscast_bus_unsubscribed(void *ctx)
 void
 ngx_wscast_bus_leader_tick(ngx_wscast_bus_t *bus)
 {
+    if (bus->redis_open && ngx_wscast_local_ready(&bus->local)) {
+        ngx_wscast_bus_watch(bus);
+    }
+
     ngx_wscast_bus_leader(bus);
 
     if (bus->redis_open) {
@@ -252,6 +345,46 @@ ngx_wscast_bus_leader_tick(ngx_wscast_bus_t *bus)
         ngx_wscast_redis_follow(&bus->redis);
         ngx_wscast_redis_lead(&bus->redis);
         bus->handler->recall(bus->ctx);
+    }
+}
+
+
+/*
+ * Who holds the host's subscription, or is about to, and hangs without dying,
+ * leaves all others deaf.
+ */
+
+static void
+ngx_wscast_bus_watch(ngx_wscast_bus_t *bus)
+{
+    uint64_t           process;
+    wscast_ring_t     *ring;
+    wscast_slotset_t   wake;
+
+    ring = &bus->local.ring;
+
+    if (!bus->exiting || wscast_ring_last(ring)) {
+        process = wscast_ring_depose(ring, &wake);
+        ngx_wscast_local_wake(&bus->local, &wake);
+
+        if (process) {
+            bus->local.counters[WSCAST_COUNT_DEPOSED]++;
+            ngx_log_error(NGX_LOG_ERR, bus->cycle->log, 0,
+                          "wscast: worker %ui, which subscribes in redis for "
+                          "hub \"%V\", has stood still for 5 seconds: this "
+                          "one takes its place",
+                          ngx_wscast_process_pid(process), &bus->conf->name);
+        }
+    }
+
+    process = wscast_ring_disinherit(ring, &wake);
+    ngx_wscast_local_wake(&bus->local, &wake);
+
+    if (process) {
+        ngx_log_error(NGX_LOG_ERR, bus->cycle->log, 0,
+                      "wscast: worker %ui, which should take over hub \"%V\", "
+                      "has stood still for 5 seconds: another one shall",
+                      ngx_wscast_process_pid(process), &bus->conf->name);
     }
 }
 

@@ -258,8 +258,19 @@ ngx_wscast_local_append(ngx_wscast_local_t *l, const wscast_record_t *rec,
 
     ngx_wscast_local_wake(l, &wake);
 
+    if (l->ring.cut) {
+        ngx_log_error(NGX_LOG_ERR, l->log, 0,
+                      "wscast: worker %ui has read nothing for 5 seconds: "
+                      "nobody waits for it any more",
+                      ngx_wscast_process_pid(l->ring.cut));
+        l->ring.cut = 0;
+    }
+
     if (rc == WSCAST_OK && wscast_slotset_has(targets, l->ring.slot)) {
         ngx_post_event(&l->read, &ngx_posted_events);
+
+    } else if (rc == WSCAST_ERROR && rec->led) {
+        l->handler->deposed(l->ctx);
 
     } else if (rc == WSCAST_AGAIN) {
         l->waiting = 1;
@@ -493,6 +504,7 @@ ngx_wscast_local_retry_handler(ngx_event_t *ev)
 static void
 ngx_wscast_local_tick_handler(ngx_event_t *ev)
 {
+    ngx_uint_t           n;
     ngx_wscast_local_t  *l;
 
     l = ev->data;
@@ -505,7 +517,12 @@ ngx_wscast_local_tick_handler(ngx_event_t *ev)
         }
 
     } else {
-        if (wscast_ring_reap(&l->ring)) {
+        wscast_ring_beat(&l->ring);
+
+        n = wscast_ring_reap(&l->ring);
+
+        if (n) {
+            l->counters[WSCAST_COUNT_WORKERS_LOST] += n;
             ngx_log_error(NGX_LOG_NOTICE, l->log, 0,
                           "wscast: released the slot of a dead worker");
         }

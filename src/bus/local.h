@@ -27,7 +27,7 @@
 #define NGX_WSCAST_LOCAL_QUEUE   (16 * 1024 * 1024)     /* bytes */
 
 #define NGX_WSCAST_LOCAL_RETRY   20             /* ms, while the log is full */
-#define NGX_WSCAST_LOCAL_TICK    1000           /* ms */
+#define NGX_WSCAST_LOCAL_TICK    WSCAST_RING_BEAT       /* ms */
 
 
 typedef struct {
@@ -42,6 +42,9 @@ typedef struct {
 
     /* woken up: the leader may have changed */
     void                (*woken)(void *ctx);
+
+    /* a record that only the leader may append was refused: inside append() */
+    void                (*deposed)(void *ctx);
 
     void                (*tick)(void *ctx);
     void                (*exiting)(void *ctx);

@@ -44,6 +44,13 @@ ngx_wscast_process_name(ngx_pid_t pid)
 
 
 ngx_uint_t
+ngx_wscast_process_pid(uint64_t name)
+{
+    return (uint32_t) name;
+}
+
+
+ngx_uint_t
 ngx_wscast_process_alive(uint64_t name)
 {
     ngx_pid_t  pid;

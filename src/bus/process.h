@@ -18,6 +18,9 @@
  */
 uint64_t ngx_wscast_process_name(ngx_pid_t pid);
 
+/* The pid alone. */
+ngx_uint_t ngx_wscast_process_pid(uint64_t name);
+
 /* 1 if the process of this name lives; in doubt it does. */
 ngx_uint_t ngx_wscast_process_alive(uint64_t name);
 

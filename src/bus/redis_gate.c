@@ -71,12 +71,15 @@ ngx_wscast_redis_append(ngx_wscast_redis_t *redis, wscast_str_t channel,
 
     rec.kind = WSCAST_REC_PUBLICATION;
     rec.to = WSCAST_NO_SLOT;
+    rec.led = 1;
     rec.channel = channel;
     rec.body = bytes;
 
     rc = ngx_wscast_local_append(redis->local, &rec, NULL, NULL);
 
-    if (rc == WSCAST_AGAIN) {
+    /* WSCAST_ERROR: another leads; what is not read goes with the connection */
+
+    if (rc == WSCAST_AGAIN || rc == WSCAST_ERROR) {
         return NGX_AGAIN;
     }
 
@@ -287,6 +290,7 @@ ngx_wscast_redis_live(ngx_wscast_redis_t *redis,
 
     rec.kind = WSCAST_REC_LIVE;
     rec.to = slot;
+    rec.led = 1;
 
     if (ch->live && slot == WSCAST_NO_SLOT) {
         rec.arg = ch->shaken;

@@ -144,7 +144,10 @@ ngx_wscast_redis_handover_ready(ngx_wscast_redis_t *redis)
 }
 
 
-/* Has the heir been told everything?  Then it asks behind its subscriptions. */
+/*
+ * Has the heir been told everything?  Then it asks behind its subscriptions.  Who
+ * hangs tells it when it wakes, and has missed what came meanwhile.
+ */
 
 void
 ngx_wscast_redis_handover_check(ngx_wscast_redis_t *redis)
@@ -166,7 +169,8 @@ ngx_wscast_redis_handover_check(ngx_wscast_redis_t *redis)
 
     for (i = 0; i < WSCAST_SLOTS; i++) {
         if (sh->slots[i].state != WSCAST_SLOT_FREE
-            && !wscast_slotset_has(&redis->recalled, i))
+            && !wscast_slotset_has(&redis->recalled, i)
+            && !wscast_ring_hangs(&redis->local->ring, i))
         {
             return;
         }
@@ -273,7 +277,7 @@ ngx_wscast_redis_handover_confirmed(ngx_wscast_redis_t *redis)
     wscast_record_t  rec;
 
     if (redis->bequeathing) {
-        redis->local->ring.sh->marker = redis->epoch;
+        wscast_ring_mark(&redis->local->ring, redis->epoch);
 
         /* the heir may have been waiting for just that: it is told once more */
 
@@ -319,7 +323,7 @@ ngx_wscast_redis_handover_marker(ngx_wscast_redis_t *redis,
         doubtful = redis->doubtful;
 
         ngx_wscast_redis_handover_end(redis);
-        redis->local->ring.sh->redis_up = 1;
+        wscast_ring_redis_up(&redis->local->ring, 1);
         ngx_wscast_redis_take_over(redis, doubtful);
 
         return NGX_OK;

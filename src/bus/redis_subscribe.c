@@ -268,7 +268,7 @@ ngx_wscast_redis_subscriber_lost(void *ctx)
     redis = ctx;
 
     if (!redis->apprentice) {
-        redis->local->ring.sh->redis_up = 0;
+        wscast_ring_redis_up(&redis->local->ring, 0);
     }
 
     redis->proving = 0;
@@ -349,7 +349,7 @@ ngx_wscast_redis_subscriber_reply(void *ctx, redisReply *reply)
     if (reply->type == REDIS_REPLY_STATUS) {        /* subscribed to nothing */
 
         if (!redis->apprentice) {
-            redis->local->ring.sh->redis_up = 1;
+            wscast_ring_redis_up(&redis->local->ring, 1);
         }
 
         return NGX_OK;
@@ -367,7 +367,7 @@ ngx_wscast_redis_subscriber_reply(void *ctx, redisReply *reply)
     if (kind->len == 4 && ngx_memcmp(kind->str, "pong", 4) == 0) {
 
         if (!redis->apprentice) {
-            redis->local->ring.sh->redis_up = 1;
+            wscast_ring_redis_up(&redis->local->ring, 1);
 
         } else if (channel->type == REDIS_REPLY_STRING && channel->len) {
             ngx_wscast_redis_handover_pong(redis);

@@ -112,6 +112,9 @@ wscast_ring_open(wscast_ring_t *r, wscast_ring_sh_t *sh, size_t zone)
                                 + r->buckets * WSCAST_SLOT_WORDS);
     r->slot = WSCAST_NO_SLOT;
     r->nonce = 0;
+    r->beaten = 0;
+    r->steady = 0;
+    r->cut = 0;
     r->copy = NULL;
     r->copy_size = 0;
 
@@ -184,6 +187,10 @@ wscast_ring_put(wscast_ring_t *r, const wscast_record_t *rec,
     uint64_t          tail, at, end;
     unsigned char    *body;
     wscast_status_t   rc;
+
+    if (rec->led && !wscast_ring_leads(r)) {
+        return WSCAST_ERROR;
+    }
 
     tail = wscast_load(&r->sh->tail);
     at = tail;
@@ -340,6 +347,7 @@ wscast_ring_slowest(wscast_ring_t *r, uint64_t end, wscast_slotset_t *wake)
             } else if (now > stalled && now - stalled > WSCAST_RING_STALL) {
                 wscast_store(&slot->state, WSCAST_SLOT_CUT);
                 wscast_step();
+                r->cut = (uint32_t) slot->pid;
                 continue;
             }
         }

@@ -43,6 +43,8 @@
 #define WSCAST_NO_SLOT      0xffff
 
 #define WSCAST_RING_STALL   5000    /* ms behind a full log: cut loose */
+#define WSCAST_RING_BEAT    1000    /* ms between two beats of a worker */
+#define WSCAST_RING_SILENT  5000    /* ms without one: it hangs */
 #define WSCAST_RING_MIN     (1024 * 1024)       /* memory, bytes */
 
 
@@ -98,6 +100,8 @@ typedef struct {
     uint64_t             waiting;       /* it waits for room */
     uint64_t             leaving;       /* its worker is about to exit */
     uint64_t             born;          /* which tenancy of the ring this is */
+    uint64_t             beat;          /* ms: when its worker last told that it
+                                           goes on */
     uint64_t             counters[WSCAST_COUNTERS];     /* of all tenants */
 } __attribute__((aligned(64))) wscast_slot_sh_t;
 
@@ -153,6 +157,7 @@ typedef struct {
     unsigned             from;          /* slot of the writer */
     unsigned             to;            /* slot, or WSCAST_NO_SLOT: those
                                            interested in the channel */
+    unsigned             led;           /* appended only by the leader */
     uint64_t             arg;
     wscast_str_t         channel;
     wscast_str_t         body;
@@ -195,6 +200,10 @@ typedef struct {
     size_t               copy_size;
     unsigned             slot;          /* own, or WSCAST_NO_SLOT */
     uint64_t             nonce;
+    uint64_t             beaten;        /* ms: the own last beat */
+    uint64_t             steady;        /* ms: since when it comes regularly */
+    uint64_t             cut;           /* pid of who was cut loose here, or 0:
+                                           for the caller, who clears it */
 
     void               (*lock)(void *ctx);
     void               (*unlock)(void *ctx);
@@ -248,6 +257,7 @@ unsigned wscast_ring_reap(wscast_ring_t *r);
  * WSCAST_AGAIN  no room: the slot is marked as waiting and is woken when there
  *               may be; *wake as above (laggards)
  * WSCAST_CLOSE_TOO_BIG  longer than wscast_ring_max()
+ * WSCAST_ERROR  it is the leader's to append, and the own slot does not lead
  *
  * Slots that have stood still behind a full log for WSCAST_RING_STALL ms are
  * cut loose here.
@@ -289,16 +299,48 @@ void wscast_ring_listen(wscast_ring_t *r, wscast_str_t channel);
 void wscast_ring_unlisten(wscast_ring_t *r, wscast_str_t channel);
 
 /*
+ * Who leads.
+ *
+ * A leader that hangs (stopped, or stuck in somebody else's code) is no dead
+ * one: it must be found by its silence, and be kept from going on as the leader
+ * when it wakes.  So each worker beats; who has not for WSCAST_RING_SILENT ms
+ * may be deposed by another that has done so all the time (if the whole host was
+ * suspended, nobody has); and what only the leader may do is done under the lock
+ * by who leads then, or not at all.
+ */
+
+/* The own worker goes on: to be called every WSCAST_RING_BEAT ms. */
+void wscast_ring_beat(wscast_ring_t *r);
+
+/* 1 if the worker of this slot hangs, as far as the own one can judge. */
+int wscast_ring_hangs(const wscast_ring_t *r, unsigned slot);
+
+/* 1 if the own slot leads; certain only under the lock. */
+int wscast_ring_leads(const wscast_ring_t *r);
+
+/*
  * Becomes the leader if there is none.  1: the own slot leads; *wake: whom to
  * wake, if that is new.
  */
 int wscast_ring_lead(wscast_ring_t *r, wscast_slotset_t *wake);
+
+/*
+ * Becomes the leader if the one that there is hangs.  Returns its pid, or 0;
+ * *wake: whom to wake.
+ */
+uint64_t wscast_ring_depose(wscast_ring_t *r, wscast_slotset_t *wake);
 
 /* Stops being the leader; *wake: whom to wake. */
 void wscast_ring_resign(wscast_ring_t *r, wscast_slotset_t *wake);
 
 /* The own worker is about to exit: it leads, or inherits, no more. */
 void wscast_ring_leaving(wscast_ring_t *r);
+
+/* 1 if all others are about to exit, too, or hang. */
+int wscast_ring_last(const wscast_ring_t *r);
+
+/* 1 if a worker that does not hang, other than the own, has connections. */
+int wscast_ring_needed(const wscast_ring_t *r);
 
 /*
  * The leader chooses an heir among those who stay, unless there is one.  1:
@@ -307,11 +349,21 @@ void wscast_ring_leaving(wscast_ring_t *r);
 int wscast_ring_bequeath(wscast_ring_t *r, wscast_slotset_t *wake);
 
 /*
+ * The leader chooses another heir, if the one that there is hangs and there is
+ * another.  Returns its pid, or 0; *wake: whom to wake.
+ */
+uint64_t wscast_ring_disinherit(wscast_ring_t *r, wscast_slotset_t *wake);
+
+/*
  * The leader makes the heir that it got with this leader_epoch the leader.  1:
  * it is; *wake: whom to wake.  0: that heir is none any more.
  */
 int wscast_ring_pass(wscast_ring_t *r, uint64_t epoch,
     wscast_slotset_t *wake);
+
+/* The leader's: its subscription stands, or does not; it awaits the marker. */
+void wscast_ring_redis_up(wscast_ring_t *r, int up);
+void wscast_ring_mark(wscast_ring_t *r, uint64_t epoch);
 
 /* The sum over the host: gauges of living slots, counters of all time. */
 void wscast_ring_counters(const wscast_ring_t *r,

@@ -2,7 +2,51 @@
 #include "ring_inner.h"
 
 
+static int wscast_ring_stays(const wscast_ring_t *r, unsigned slot);
+static unsigned wscast_ring_candidate(const wscast_ring_t *r, int hanging);
+static void wscast_ring_appoint(wscast_ring_t *r, unsigned heir,
+    wscast_slotset_t *wake);
 static void wscast_ring_wake_all(wscast_ring_t *r, wscast_slotset_t *wake);
+
+
+void
+wscast_ring_beat(wscast_ring_t *r)
+{
+    uint64_t  now;
+
+    now = r->now(r->ctx);
+
+    if (r->beaten == 0 || now - r->beaten > WSCAST_RING_SILENT / 2) {
+        r->steady = now;
+    }
+
+    r->beaten = now;
+    wscast_store(&r->sh->slots[r->slot].beat, now);
+}
+
+
+/* Who has not been watching has nothing to say about the others. */
+
+int
+wscast_ring_hangs(const wscast_ring_t *r, unsigned slot)
+{
+    uint64_t  now, beat;
+
+    now = r->now(r->ctx);
+    beat = wscast_load(&r->sh->slots[slot].beat);
+
+    return slot != r->slot
+           && now - r->beaten <= WSCAST_RING_SILENT / 2
+           && now - r->steady > WSCAST_RING_SILENT
+           && now > beat && now - beat > WSCAST_RING_SILENT;
+}
+
+
+int
+wscast_ring_leads(const wscast_ring_t *r)
+{
+    return wscast_load(&r->sh->leader) == (uint64_t) r->slot + 1;
+}
 
 
 int
@@ -34,6 +78,48 @@ wscast_ring_lead(wscast_ring_t *r, wscast_slotset_t *wake)
     r->unlock(r->ctx);
 
     return leader == r->slot + 1;
+}
+
+
+uint64_t
+wscast_ring_depose(wscast_ring_t *r, wscast_slotset_t *wake)
+{
+    uint64_t  leader, pid;
+
+    pid = 0;
+    memset(wake, 0, sizeof(wscast_slotset_t));
+
+    leader = wscast_load(&r->sh->leader);
+
+    if (leader == 0 || leader > WSCAST_SLOTS
+        || !wscast_ring_hangs(r, (unsigned) leader - 1))
+    {
+        return 0;
+    }
+
+    r->lock(r->ctx);
+
+    /* it may have gone on, or somebody else may have been faster */
+
+    if (wscast_load(&r->sh->leader) == leader
+        && wscast_ring_hangs(r, (unsigned) leader - 1))
+    {
+        pid = wscast_load(&r->sh->slots[leader - 1].pid);
+
+        wscast_store(&r->sh->redis_up, 0);
+        wscast_step();
+        wscast_store(&r->sh->heir, 0);
+        wscast_step();
+        wscast_store(&r->sh->leader, r->slot + 1);
+        wscast_step();
+        __atomic_add_fetch(&r->sh->leader_epoch, 1, __ATOMIC_SEQ_CST);
+        wscast_step();
+        wscast_ring_wake_all(r, wake);
+    }
+
+    r->unlock(r->ctx);
+
+    return pid;
 }
 
 
@@ -72,43 +158,94 @@ wscast_ring_leaving(wscast_ring_t *r)
 }
 
 
+/* A worker of this slot that is not about to exit, other than the own. */
+
+static int
+wscast_ring_stays(const wscast_ring_t *r, unsigned slot)
+{
+    const wscast_slot_sh_t  *s;
+
+    s = &r->sh->slots[slot];
+
+    return slot != r->slot
+           && wscast_load(&s->state) == WSCAST_SLOT_ACTIVE
+           && !wscast_load(&s->leaving);
+}
+
+
+int
+wscast_ring_last(const wscast_ring_t *r)
+{
+    return wscast_ring_candidate(r, 0) == WSCAST_NO_SLOT;
+}
+
+
+int
+wscast_ring_needed(const wscast_ring_t *r)
+{
+    unsigned                 i;
+    const wscast_slot_sh_t  *slot;
+
+    for (i = 0; i < r->sh->high && i < WSCAST_SLOTS; i++) {
+        slot = &r->sh->slots[i];
+
+        if (i != r->slot
+            && wscast_load(&slot->state) != WSCAST_SLOT_FREE
+            && wscast_load(&slot->counters[WSCAST_COUNT_CONNECTIONS])
+            && !wscast_ring_hangs(r, i))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* The youngest who stays, for the others may be about to leave too. */
+
+static unsigned
+wscast_ring_candidate(const wscast_ring_t *r, int hanging)
+{
+    unsigned  i, heir;
+
+    heir = WSCAST_NO_SLOT;
+
+    for (i = 0; i < r->sh->high && i < WSCAST_SLOTS; i++) {
+
+        if (wscast_ring_stays(r, i)
+            && (hanging || !wscast_ring_hangs(r, i))
+            && (heir == WSCAST_NO_SLOT
+                || r->sh->slots[i].born > r->sh->slots[heir].born))
+        {
+            heir = i;
+        }
+    }
+
+    return heir;
+}
+
+
 int
 wscast_ring_bequeath(wscast_ring_t *r, wscast_slotset_t *wake)
 {
-    int                rc;
-    unsigned           i, heir;
-    wscast_slot_sh_t  *slot;
+    int       rc;
+    unsigned  heir;
 
     memset(wake, 0, sizeof(wscast_slotset_t));
 
     r->lock(r->ctx);
 
-    if (wscast_load(&r->sh->leader) == r->slot + 1
-        && wscast_load(&r->sh->heir) == 0)
-    {
-        heir = WSCAST_NO_SLOT;
+    if (wscast_ring_leads(r) && wscast_load(&r->sh->heir) == 0) {
 
-        for (i = 0; i < r->sh->high && i < WSCAST_SLOTS; i++) {
-            slot = &r->sh->slots[i];
+        heir = wscast_ring_candidate(r, 0);
 
-            /* the youngest, for the others may be about to leave too */
-
-            if (i != r->slot
-                && wscast_load(&slot->state) == WSCAST_SLOT_ACTIVE
-                && !wscast_load(&slot->leaving)
-                && (heir == WSCAST_NO_SLOT
-                    || slot->born > r->sh->slots[heir].born))
-            {
-                heir = i;
-            }
+        if (heir == WSCAST_NO_SLOT) {
+            heir = wscast_ring_candidate(r, 1);
         }
 
         if (heir != WSCAST_NO_SLOT) {
-            wscast_store(&r->sh->heir, heir + 1);
-            wscast_step();
-            __atomic_add_fetch(&r->sh->leader_epoch, 1, __ATOMIC_SEQ_CST);
-            wscast_step();
-            wscast_ring_wake_all(r, wake);
+            wscast_ring_appoint(r, heir, wake);
         }
     }
 
@@ -117,6 +254,49 @@ wscast_ring_bequeath(wscast_ring_t *r, wscast_slotset_t *wake)
     r->unlock(r->ctx);
 
     return rc;
+}
+
+
+uint64_t
+wscast_ring_disinherit(wscast_ring_t *r, wscast_slotset_t *wake)
+{
+    unsigned  heir;
+    uint64_t  old, pid;
+
+    pid = 0;
+    memset(wake, 0, sizeof(wscast_slotset_t));
+
+    r->lock(r->ctx);
+
+    old = wscast_load(&r->sh->heir);
+
+    if (wscast_ring_leads(r) && old != 0 && old <= WSCAST_SLOTS
+        && wscast_ring_hangs(r, (unsigned) old - 1))
+    {
+        heir = wscast_ring_candidate(r, 0);
+
+        if (heir != WSCAST_NO_SLOT) {
+            pid = wscast_load(&r->sh->slots[old - 1].pid);
+            wscast_ring_appoint(r, heir, wake);
+        }
+    }
+
+    r->unlock(r->ctx);
+
+    return pid;
+}
+
+
+/* Under the lock. */
+
+static void
+wscast_ring_appoint(wscast_ring_t *r, unsigned heir, wscast_slotset_t *wake)
+{
+    wscast_store(&r->sh->heir, heir + 1);
+    wscast_step();
+    __atomic_add_fetch(&r->sh->leader_epoch, 1, __ATOMIC_SEQ_CST);
+    wscast_step();
+    wscast_ring_wake_all(r, wake);
 }
 
 
@@ -149,6 +329,34 @@ wscast_ring_pass(wscast_ring_t *r, uint64_t epoch, wscast_slotset_t *wake)
     r->unlock(r->ctx);
 
     return rc;
+}
+
+
+void
+wscast_ring_redis_up(wscast_ring_t *r, int up)
+{
+    r->lock(r->ctx);
+
+    if (wscast_ring_leads(r)) {
+        wscast_store(&r->sh->redis_up, up != 0);
+    }
+
+    r->unlock(r->ctx);
+}
+
+
+void
+wscast_ring_mark(wscast_ring_t *r, uint64_t epoch)
+{
+    r->lock(r->ctx);
+
+    if (wscast_ring_leads(r)
+        && wscast_load(&r->sh->leader_epoch) == epoch)
+    {
+        wscast_store(&r->sh->marker, epoch);
+    }
+
+    r->unlock(r->ctx);
 }
 
 

@@ -47,6 +47,7 @@ wscast_ring_claim(wscast_ring_t *r, uint64_t pid, uint64_t nonce)
         slot->pid = pid;
         slot->nonce = nonce;
         slot->born = r->sh->tenancies;
+        slot->beat = r->now(r->ctx);
         slot->cursor = wscast_load(&r->sh->tail);
         wscast_step();
 

@@ -294,6 +294,7 @@ ngx_wscast_catchup_append(ngx_wscast_store_t *store, wscast_str_t channel,
     switch (ngx_wscast_store_append(store, channel, bytes, position)) {
 
     case WSCAST_AGAIN:
+    case WSCAST_ERROR:                  /* another leads, and catches up */
         return NGX_AGAIN;
 
     case WSCAST_CLOSE_TOO_BIG:

@@ -302,7 +302,7 @@ ngx_wscast_store_append(ngx_wscast_store_t *store, wscast_str_t channel,
     ngx_wscast_store_mark_t  mark;
 
     if (!store->ready) {
-        return ngx_wscast_bus_append(store->bus, channel, bytes, NULL, NULL);
+        return ngx_wscast_bus_relay(store->bus, channel, bytes, NULL);
     }
 
     mark.stamp.apply = ngx_wscast_store_apply;
@@ -311,8 +311,7 @@ ngx_wscast_store_append(ngx_wscast_store_t *store, wscast_str_t channel,
     mark.channel = channel;
     mark.position = position;
 
-    return ngx_wscast_bus_append(store->bus, channel, bytes, &mark.stamp,
-                                 NULL);
+    return ngx_wscast_bus_relay(store->bus, channel, bytes, &mark.stamp);
 }
 
 
@@ -376,6 +375,12 @@ ngx_wscast_store_mark(ngx_wscast_store_t *store, wscast_str_t channel,
     }
 
     ngx_wscast_store_lock(store);
+
+    if (!ngx_wscast_bus_leads(store->bus)) {
+        ngx_wscast_store_unlock(store);
+        return NGX_ERROR;
+    }
+
     ngx_wscast_store_vacate(store, channel.len);
     wscast_heap_begin(&store->heap);
 

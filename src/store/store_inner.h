@@ -79,13 +79,13 @@ void ngx_wscast_store_own(ngx_wscast_store_t *store);
 
 /*
  * store.c: appends an envelope and says in one with it that this host has got
- * as far as position.  As ngx_wscast_bus_append().
+ * as far as position.  As ngx_wscast_bus_relay().
  */
 wscast_status_t ngx_wscast_store_append(ngx_wscast_store_t *store,
     wscast_str_t channel, wscast_str_t bytes,
     const wscast_position_t *position);
 
-/* store.c: says that alone.  NGX_ERROR: no room. */
+/* store.c: says that alone.  NGX_ERROR: no room, or this worker leads no more. */
 ngx_int_t ngx_wscast_store_mark(ngx_wscast_store_t *store,
     wscast_str_t channel, const wscast_position_t *position);
 

@@ -17,6 +17,7 @@
 #include "../../src/bus/redis_gate.c"
 #include "../../src/bus/redis_handover.c"
 #include "../../src/bus/redis_subscribe.c"
+#include "../../src/bus/ring_leader.c"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -219,6 +220,22 @@ ngx_wscast_redis_link_command(ngx_wscast_redis_link_t *link, int argc,
 
 
 static void
+hold(void *ctx)
+{
+    (void) ctx;
+}
+
+
+static uint64_t
+now(void *ctx)
+{
+    (void) ctx;
+
+    return 1000;
+}
+
+
+static void
 put(const char *how, const wscast_record_t *rec)
 {
     happens("%s:%u:%.*s", how, rec->kind, (int) rec->channel.len,
@@ -357,6 +374,10 @@ begin(void)
     sh.id = 0xabc;
     local.ring.sh = &sh;
     local.ring.slot = 0;
+    local.ring.lock = hold;
+    local.ring.unlock = hold;
+    local.ring.now = now;
+    sh.leader = 1;
     local.counters = counters;
 
     link_says = NGX_OK;

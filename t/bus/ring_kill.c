@@ -242,6 +242,16 @@ dead_in_the_way(void)
 
 
 static void
+survivor_leads(void)
+{
+    wscast_slotset_t  wake;
+
+    (void) wscast_ring_lead(&own, &wake);
+    sh->redis_up = 1;
+}
+
+
+static void
 append_short(wscast_ring_t *r)
 {
     append(r, "c", 10);
@@ -342,6 +352,21 @@ bequeath(wscast_ring_t *r)
 }
 
 
+/* The survivor leads, and hangs; it is asked whether it does by its clock. */
+
+static void
+depose(wscast_ring_t *r)
+{
+    wscast_slotset_t  wake;
+
+    r->beaten = r->now(r->ctx);
+    r->steady = r->beaten - WSCAST_RING_SILENT - 1;
+    sh->slots[own.slot].beat = r->steady;
+
+    (void) wscast_ring_depose(r, &wake);
+}
+
+
 static void
 reap_dead(wscast_ring_t *r)
 {
@@ -364,6 +389,7 @@ static const deed_t  deeds[] = {
     { "leaving and coming back", nothing, come_and_go },
     { "leading", nothing, lead },
     { "handing the lead over", nothing, bequeath },
+    { "deposing a leader", survivor_leads, depose },
     { "reaping", dead_in_the_way, reap_dead }
 };
 
@@ -434,9 +460,11 @@ wrong(void)
         return "a slot is lost";
     }
 
-    inherited = deed->act == bequeath && sh->leader == own.slot + 1;
+    inherited = (deed->act == bequeath || deed->act == depose)
+                && sh->leader == own.slot + 1;
 
-    if ((sh->leader != 0 && !inherited) || sh->redis_up
+    if ((sh->leader != 0 && !inherited)
+        || (sh->redis_up && !(deed->act == depose && inherited))
         || sh->leader_epoch < epoch)
     {
         return "the dead lead";

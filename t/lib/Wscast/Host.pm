@@ -273,6 +273,34 @@ sub workers {
     return @pids;
 }
 
+# The worker that is subscribed in Redis for this host, as it said last.
+
+sub leader {
+    my ($self, $hub) = @_;
+    my $name = $hub // '[^"]+';
+    my @pids = $self->log_text =~ /\s(\d+)\#\d+:\s(?:\*\d+\s)?wscast:\sthis
+        \sworker\s(?:subscribes|takes\sover)\s[^"]+"$name"/xg;
+    return $pids[-1];
+}
+
+# Stops a worker that waits for events: one that holds the lock of the shared
+# memory would take all others with it, as nobody can tell that it is not at
+# work.
+
+sub stop_worker {
+    my ($self, $pid) = @_;
+    my %waits = map { $_ => 1 } 232, 281, 22;     # epoll_wait, epoll_pwait
+
+    return Wscast::wait_until(sub {
+        kill 'STOP', $pid;
+        Wscast::wait_until(sub { _slurp("/proc/$pid/stat") =~ /\) T / }, 2);
+        my ($call) = _slurp("/proc/$pid/syscall") =~ /^(\d+)/;
+        return 1 if !defined $call || $waits{$call};
+        kill 'CONT', $pid;
+        return 0;
+    });
+}
+
 sub _title {
     my ($pid) = @_;
     my $line = _slurp("/proc/$pid/cmdline");
