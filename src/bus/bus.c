@@ -132,6 +132,13 @@ ngx_wscast_bus_remote(ngx_wscast_bus_t *bus)
 
 
 ngx_uint_t
+ngx_wscast_bus_sharded(ngx_wscast_bus_t *bus)
+{
+    return bus->redis_open && ngx_wscast_redis_sharded(&bus->redis);
+}
+
+
+ngx_uint_t
 ngx_wscast_bus_receiving(ngx_wscast_bus_t *bus)
 {
     return bus->redis_open && bus->local.ring.sh->redis_up;
@@ -143,7 +150,7 @@ ngx_wscast_bus_away(ngx_wscast_bus_t *bus)
 {
     return bus->conf->redis
            && !(ngx_wscast_bus_receiving(bus)
-                && ngx_wscast_redis_link_ready(&bus->redis.publisher));
+                && ngx_wscast_redis_reachable(&bus->redis));
 }
 
 
@@ -228,10 +235,12 @@ ngx_wscast_bus_leads(ngx_wscast_bus_t *bus)
 
 ngx_int_t
 ngx_wscast_bus_call(ngx_wscast_bus_t *bus, ngx_wscast_call_t *call,
-    int argc, const char **argv, const size_t *lens, ngx_uint_t force)
+    wscast_str_t key, int argc, const char **argv, const size_t *lens,
+    ngx_uint_t force)
 {
     return bus->redis_open
-           ? ngx_wscast_redis_call(&bus->redis, call, argc, argv, lens, force)
+           ? ngx_wscast_redis_call(&bus->redis, call, key, argc, argv, lens,
+                                   force)
            : NGX_DECLINED;
 }
 

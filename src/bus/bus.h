@@ -37,9 +37,6 @@ typedef struct ngx_wscast_call_s  ngx_wscast_call_t;
  */
 
 struct ngx_wscast_call_s {
-    wscast_list_t         link;             /* the bus's */
-    uint64_t              number;           /* the bus's: of the command */
-
     /* reply: NULL: Redis is away, or did not answer in redis_timeout */
     void                (*done)(ngx_wscast_call_t *call,
                                 struct redisReply *reply);
@@ -58,6 +55,7 @@ typedef struct {
                                                sentinels that know it */
     ngx_str_t             redis_user;
     ngx_str_t             redis_password;
+    ngx_uint_t            redis_cluster;    /* 1: redis are some of one */
     ngx_int_t             redis_db;
     ngx_ssl_t            *redis_ssl;        /* NULL: without TLS */
     ngx_str_t             redis_ssl_name;   /* with a zero behind it */
@@ -123,8 +121,12 @@ typedef struct {
     ngx_int_t           (*confirmed)(void *ctx, wscast_str_t channel,
                                      ngx_uint_t missed);
 
-    /* This worker leads no more, or has lost the host's subscription. */
-    void                (*unsubscribed)(void *ctx);
+    /*
+     * This worker leads no more, or has lost the host's subscription: to this
+     * channel, or with NULL to all.
+     */
+    void                (*unsubscribed)(void *ctx,
+                                        const wscast_str_t *channel);
 } ngx_wscast_bus_handler_t;
 
 
@@ -170,6 +172,9 @@ void ngx_wscast_bus_destroy(ngx_wscast_bus_t *bus);
 
 /* 1 if it has a slot: clients may be taken. */
 ngx_uint_t ngx_wscast_bus_ready(ngx_wscast_bus_t *bus);
+
+/* 1 if a channel is published by SPUBLISH, not by PUBLISH. */
+ngx_uint_t ngx_wscast_bus_sharded(ngx_wscast_bus_t *bus);
 
 /* 1 if publishing needs a receipt. */
 ngx_uint_t ngx_wscast_bus_remote(ngx_wscast_bus_t *bus);
@@ -218,11 +223,26 @@ ngx_uint_t ngx_wscast_bus_leads(ngx_wscast_bus_t *bus);
 
 /*
  * Sends a command on this worker's connection to Redis, behind all that were
- * sent before.  NGX_OK; NGX_DECLINED: Redis is away; NGX_AGAIN: too much
- * waits, writable() will be called (never with force); NGX_ERROR: no memory.
+ * sent before; in a cluster to the server that has the key, behind all of its
+ * slot; without a key to all servers, and what the last of them says is the
+ * reply.  NGX_OK; NGX_DECLINED: Redis is away; NGX_AGAIN: too much waits,
+ * writable() will be called (never with force); NGX_ERROR: no memory.
  */
 ngx_int_t ngx_wscast_bus_call(ngx_wscast_bus_t *bus, ngx_wscast_call_t *call,
-    int argc, const char **argv, const size_t *lens, ngx_uint_t force);
+    wscast_str_t key, int argc, const char **argv, const size_t *lens,
+    ngx_uint_t force);
+
+/*
+ * A channel's name in Redis, behind the prefix: dst has room for _NAMED(its
+ * length), and its end is returned.  And the channel of such a name, in dst
+ * or as it is.
+ */
+#define NGX_WSCAST_BUS_NAMED(len)  (3 * (len))
+
+u_char *ngx_wscast_bus_name(ngx_wscast_bus_conf_t *conf, u_char *dst,
+    wscast_str_t channel);
+wscast_str_t ngx_wscast_bus_unname(ngx_wscast_bus_conf_t *conf, u_char *dst,
+    wscast_str_t name);
 
 /* The answer to confirmed(): all workers are told that it is live. */
 void ngx_wscast_bus_announce(ngx_wscast_bus_t *bus, wscast_str_t channel);

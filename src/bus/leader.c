@@ -23,7 +23,8 @@ static ngx_int_t ngx_wscast_bus_arrived(void *ctx, wscast_str_t channel,
     wscast_str_t bytes);
 static ngx_int_t ngx_wscast_bus_confirmed(void *ctx, wscast_str_t channel,
     ngx_uint_t missed);
-static void ngx_wscast_bus_unsubscribed(void *ctx);
+static void ngx_wscast_bus_unsubscribed(void *ctx,
+    const wscast_str_t *channel);
 static void ngx_wscast_bus_send(ngx_wscast_bus_t *bus, ngx_uint_t kind,
     uint64_t to, uint64_t arg, wscast_str_t channel);
 
@@ -311,14 +312,14 @@ ngx_wscast_bus_confirmed(void *ctx, wscast_str_t channel, ngx_uint_t missed)
 /* Not while the bus goes: what hears of it may be gone already. */
 
 static void
-ngx_wscast_bus_unsubscribed(void *ctx)
+ngx_wscast_bus_unsubscribed(void *ctx, const wscast_str_t *channel)
 {
     ngx_wscast_bus_t  *bus;
 
     bus = ctx;
 
     if (bus->handler->unsubscribed && !bus->going) {
-        bus->handler->unsubscribed(bus->ctx);
+        bus->handler->unsubscribed(bus->ctx, channel);
     }
 }
 

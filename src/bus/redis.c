@@ -1,27 +1,9 @@
-#include "redis.h"
+#include "redis_inner.h"
+#include "redis_cluster.h"
 
 
-static void ngx_wscast_redis_publisher_ready(void *ctx);
-static ngx_int_t ngx_wscast_redis_publisher_reply(void *ctx,
-    redisReply *reply);
-static void ngx_wscast_redis_publisher_lost(void *ctx);
-static void ngx_wscast_redis_publisher_writable(void *ctx);
-static ngx_int_t ngx_wscast_redis_publisher_probe(void *ctx);
-static void ngx_wscast_redis_probed(ngx_wscast_call_t *call,
-    redisReply *reply);
-static void ngx_wscast_redis_answer(ngx_wscast_redis_t *redis,
-    redisReply *reply);
-static void ngx_wscast_redis_published(ngx_wscast_redis_t *redis,
-    wscast_receipt_t *receipt, redisReply *reply);
-
-
-static const ngx_wscast_redis_link_handler_t  ngx_wscast_redis_publisher = {
-    ngx_wscast_redis_publisher_ready,
-    ngx_wscast_redis_publisher_reply,
-    ngx_wscast_redis_publisher_lost,
-    ngx_wscast_redis_publisher_writable,
-    ngx_wscast_redis_publisher_probe
-};
+static ngx_int_t ngx_wscast_redis_round(ngx_wscast_redis_t *redis,
+    ngx_wscast_call_t *call, int argc, const char **argv, const size_t *lens);
 
 
 ngx_int_t
@@ -29,6 +11,8 @@ ngx_wscast_redis_open(ngx_wscast_redis_t *redis, ngx_wscast_bus_conf_t *conf,
     ngx_wscast_local_t *local, ngx_log_t *log,
     const ngx_wscast_redis_handler_t *handler, void *ctx)
 {
+    ngx_wscast_redis_node_t  *node;
+
     ngx_memzero(redis, sizeof(ngx_wscast_redis_t));
 
     redis->conf = conf;
@@ -39,38 +23,55 @@ ngx_wscast_redis_open(ngx_wscast_redis_t *redis, ngx_wscast_bus_conf_t *conf,
 
     /* channel names are at most 65535 bytes: the ring's records say so */
 
-    redis->name = ngx_alloc(conf->redis_prefix.len + 65536, log);
+    redis->name = ngx_alloc(conf->redis_prefix.len
+                            + NGX_WSCAST_BUS_NAMED(65535), log);
     if (redis->name == NULL) {
         return NGX_ERROR;
     }
 
     ngx_memcpy(redis->name, conf->redis_prefix.data, conf->redis_prefix.len);
 
-    wscast_list_init(&redis->receipts);
-    wscast_list_init(&redis->calls);
-    wscast_list_init(&redis->probe.link);
-    redis->probe.done = ngx_wscast_redis_probed;
-
     ngx_wscast_redis_handover_init(redis);
     wscast_map_init(&redis->channels, local->ring.sh->seed);
 
-    ngx_wscast_redis_link_init(&redis->publisher, conf, "publisher",
-                               &ngx_wscast_redis_publisher, redis, log);
-    ngx_wscast_redis_link_init(&redis->subscriber, conf, "subscriber",
-                               &ngx_wscast_redis_subscriber, redis, log);
+    if (conf->redis_cluster) {
 
-    ngx_wscast_redis_link_open(&redis->publisher, local->counters);
+        if (ngx_wscast_cluster_open(redis) == NGX_OK) {
+            return NGX_OK;
+        }
 
-    return NGX_OK;
+    } else {
+        node = ngx_wscast_redis_node_add(redis, NULL, 0);
+
+        if (node) {
+            node->slots = 1;
+            return NGX_OK;
+        }
+    }
+
+    wscast_map_done(&redis->channels);
+    ngx_free(redis->name);
+    redis->name = NULL;
+
+    return NGX_ERROR;
 }
 
 
 void
 ngx_wscast_redis_close(ngx_wscast_redis_t *redis)
 {
+    ngx_uint_t                i;
+    ngx_wscast_redis_node_t  *node;
+
     ngx_wscast_redis_follow(redis);
-    ngx_wscast_redis_link_close(&redis->publisher);
-    ngx_wscast_redis_publisher_lost(redis);
+
+    ngx_wscast_redis_each(redis, i, node) {
+        ngx_wscast_redis_node_remove(redis, i);
+    }
+
+    if (redis->cluster) {
+        ngx_wscast_cluster_close(redis);
+    }
 
     wscast_map_done(&redis->channels);
     ngx_free(redis->name);
@@ -82,28 +83,35 @@ wscast_status_t
 ngx_wscast_redis_publish(ngx_wscast_redis_t *redis, wscast_str_t channel,
     wscast_str_t bytes, wscast_receipt_t *receipt)
 {
-    size_t        lens[3];
-    const char   *argv[3];
-    wscast_str_t  name;
-
-    /* what this host could not receive, its own clients would miss */
-
-    if (!ngx_wscast_redis_link_ready(&redis->publisher)
-        || !redis->local->ring.sh->redis_up)
-    {
-        return WSCAST_CLOSE_AWAY;
-    }
+    size_t                       lens[3];
+    const char                  *argv[3];
+    wscast_str_t                 name;
+    ngx_wscast_redis_node_t     *node;
+    ngx_wscast_redis_command_t   as;
 
     name = ngx_wscast_redis_name(redis, channel);
 
-    argv[0] = "PUBLISH";
-    lens[0] = 7;
+    ngx_memzero(&as, sizeof(ngx_wscast_redis_command_t));
+
+    as.receipt = receipt;
+    as.slot = ngx_wscast_redis_slot(redis, name);
+
+    node = ngx_wscast_redis_owner(redis, as.slot);
+
+    /* what this host could not receive, its own clients would miss */
+
+    if (node == NULL || !redis->local->ring.sh->redis_up) {
+        return WSCAST_CLOSE_AWAY;
+    }
+
+    argv[0] = ngx_wscast_redis_sharded(redis) ? "SPUBLISH" : "PUBLISH";
+    lens[0] = ngx_strlen(argv[0]);
     argv[1] = (const char *) name.data;
     lens[1] = name.len;
     argv[2] = (const char *) bytes.data;
     lens[2] = bytes.len;
 
-    switch (ngx_wscast_redis_send(redis, receipt, 3, argv, lens, 0)) {
+    switch (ngx_wscast_redis_send(node, &as, 3, argv, lens, 0)) {
 
     case NGX_OK:
         return WSCAST_MORE;
@@ -121,214 +129,132 @@ ngx_wscast_redis_publish(ngx_wscast_redis_t *redis, wscast_str_t channel,
 
 
 ngx_int_t
-ngx_wscast_redis_send(ngx_wscast_redis_t *redis, wscast_receipt_t *receipt,
-    int argc, const char **argv, const size_t *lens, ngx_uint_t force)
+ngx_wscast_redis_call(ngx_wscast_redis_t *redis, ngx_wscast_call_t *call,
+    wscast_str_t key, int argc, const char **argv, const size_t *lens,
+    ngx_uint_t force)
 {
-    ngx_int_t  rc;
+    ngx_wscast_redis_node_t     *node;
+    ngx_wscast_redis_command_t   as;
 
-    rc = ngx_wscast_redis_link_command(&redis->publisher, argc, argv, lens,
-                                       force);
-    if (rc == NGX_OK) {
-        redis->sent++;
-        wscast_list_append(&redis->receipts, &receipt->link);
+    if (redis->cluster && key.len == 0) {
+        return ngx_wscast_redis_round(redis, call, argc, argv, lens);
     }
 
-    return rc;
+    ngx_memzero(&as, sizeof(ngx_wscast_redis_command_t));
+
+    as.call = call;
+    as.slot = ngx_wscast_redis_slot(redis, key);
+
+    node = ngx_wscast_redis_owner(redis, as.slot);
+
+    return node ? ngx_wscast_redis_send(node, &as, argc, argv, lens, force)
+                : NGX_DECLINED;
 }
 
 
-ngx_int_t
-ngx_wscast_redis_call(ngx_wscast_redis_t *redis, ngx_wscast_call_t *call,
-    int argc, const char **argv, const size_t *lens, ngx_uint_t force)
-{
-    ngx_int_t  rc;
+/* To every server that listens; one that comes later is a new one. */
 
-    if (!ngx_wscast_redis_link_ready(&redis->publisher)) {
+static ngx_int_t
+ngx_wscast_redis_round(ngx_wscast_redis_t *redis, ngx_wscast_call_t *call,
+    int argc, const char **argv, const size_t *lens)
+{
+    ngx_uint_t                   i;
+    ngx_wscast_round_t          *round;
+    ngx_wscast_redis_node_t     *node;
+    ngx_wscast_redis_command_t   as;
+
+    round = wscast_zalloc(sizeof(ngx_wscast_round_t));
+    if (round == NULL) {
+        return NGX_ERROR;
+    }
+
+    round->call = call;
+
+    ngx_memzero(&as, sizeof(ngx_wscast_redis_command_t));
+
+    as.round = round;
+    as.slot = NGX_WSCAST_ANY_SLOT;
+
+    ngx_wscast_redis_each(redis, i, node) {
+        round->pending += (ngx_wscast_redis_send(node, &as, argc, argv, lens,
+                                                 1)
+                           == NGX_OK);
+    }
+
+    if (round->pending == 0) {
+        wscast_free(round);
         return NGX_DECLINED;
     }
 
-    rc = ngx_wscast_redis_link_command(&redis->publisher, argc, argv, lens,
-                                       force);
-    if (rc == NGX_OK) {
-        call->number = ++redis->sent;
-        wscast_list_append(&redis->calls, &call->link);
-    }
-
-    return rc;
-}
-
-
-static void
-ngx_wscast_redis_publisher_ready(void *ctx)
-{
-    ngx_wscast_redis_t  *redis;
-
-    redis = ctx;
-
-    redis->handler->reachable(redis->ctx);
-    redis->handler->writable(redis->ctx);
-}
-
-
-static void
-ngx_wscast_redis_publisher_writable(void *ctx)
-{
-    ngx_wscast_redis_t  *redis;
-
-    redis = ctx;
-    redis->handler->writable(redis->ctx);
-}
-
-
-static ngx_int_t
-ngx_wscast_redis_publisher_probe(void *ctx)
-{
-    size_t               len;
-    const char          *ping;
-    ngx_wscast_redis_t  *redis;
-
-    redis = ctx;
-
-    /* one that has not been answered yet will do */
-
-    if (!wscast_list_empty(&redis->probe.link)) {
-        return NGX_OK;
-    }
-
-    ping = redis->conf->redis_master.len ? "ROLE" : "PING";
-    len = 4;
-
-    return ngx_wscast_redis_call(redis, &redis->probe, 1, &ping, &len, 1);
-}
-
-
-static void
-ngx_wscast_redis_probed(ngx_wscast_call_t *call, redisReply *reply)
-{
-    ngx_wscast_redis_t  *redis;
-
-    redis = wscast_container(call, ngx_wscast_redis_t, probe);
-
-    /* of PING, that it came is all there is to know */
-
-    if (reply == NULL || redis->conf->redis_master.len == 0
-        || ngx_wscast_redis_is_master(reply))
-    {
-        return;
-    }
-
-    /* the subscriber cannot ask, but has found the same server */
-
-    ngx_wscast_redis_link_break(&redis->publisher, "is no master any more");
-    ngx_wscast_redis_link_break(&redis->subscriber, "is no master any more");
-}
-
-
-static ngx_int_t
-ngx_wscast_redis_publisher_reply(void *ctx, redisReply *reply)
-{
-    ngx_wscast_redis_t  *redis;
-
-    redis = ctx;
-
-    if (wscast_list_empty(&redis->receipts)
-        && wscast_list_empty(&redis->calls))
-    {
-        ngx_log_error(NGX_LOG_ERR, redis->log, 0,
-                      "wscast: redis sent a reply to nothing");
-        return NGX_OK;
-    }
-
-    ngx_wscast_redis_answer(redis, reply);
-
     return NGX_OK;
-}
-
-
-/* Ends the oldest command; reply NULL: it is not answered any more. */
-
-static void
-ngx_wscast_redis_answer(ngx_wscast_redis_t *redis, redisReply *reply)
-{
-    wscast_receipt_t   *receipt;
-    ngx_wscast_call_t  *call;
-
-    redis->answered++;
-
-    if (!wscast_list_empty(&redis->calls)) {
-        call = wscast_list_first(&redis->calls, ngx_wscast_call_t, link);
-
-        if (call->number == redis->answered) {
-            wscast_list_remove(&call->link);
-            call->done(call, reply);
-            return;
-        }
-    }
-
-    receipt = wscast_list_first(&redis->receipts, wscast_receipt_t, link);
-    wscast_list_remove(&receipt->link);
-
-    ngx_wscast_redis_published(redis, receipt, reply);
-}
-
-
-static void
-ngx_wscast_redis_published(ngx_wscast_redis_t *redis,
-    wscast_receipt_t *receipt, redisReply *reply)
-{
-    wscast_status_t  status;
-
-    status = WSCAST_CLOSE_AWAY;
-
-    if (reply && reply->type == REDIS_REPLY_INTEGER) {
-        status = WSCAST_OK;
-        receipt->receivers = (uint64_t) reply->integer;
-
-    } else if (reply) {
-        ngx_log_error(NGX_LOG_ERR, redis->log, 0,
-                      "wscast: redis refused to publish: \"%*s\"",
-                      reply->type == REDIS_REPLY_ERROR
-                          ? (size_t) reply->len : (size_t) 0, reply->str);
-    }
-
-    if (receipt != &redis->marker) {
-        redis->local->counters[status == WSCAST_OK
-                               ? WSCAST_COUNT_PUBLISHED
-                               : WSCAST_COUNT_PUBLISH_FAILED]++;
-    }
-
-    receipt->done(receipt, status);
-}
-
-
-static void
-ngx_wscast_redis_publisher_lost(void *ctx)
-{
-    ngx_wscast_redis_t  *redis;
-
-    redis = ctx;
-
-    while (!wscast_list_empty(&redis->receipts)
-           || !wscast_list_empty(&redis->calls))
-    {
-        ngx_wscast_redis_answer(redis, NULL);
-    }
-
-    redis->sent = 0;
-    redis->answered = 0;
-
-    /* who waits for room must learn that there is nobody to wait for */
-
-    redis->handler->writable(redis->ctx);
 }
 
 
 wscast_str_t
 ngx_wscast_redis_name(ngx_wscast_redis_t *redis, wscast_str_t channel)
 {
-    ngx_memcpy(redis->name + redis->conf->redis_prefix.len, channel.data,
-               channel.len);
+    u_char  *last;
 
-    return wscast_str(redis->name,
-                      redis->conf->redis_prefix.len + channel.len);
+    last = ngx_wscast_bus_name(redis->conf, redis->name
+                               + redis->conf->redis_prefix.len, channel);
+
+    return wscast_str(redis->name, last - redis->name);
+}
+
+
+ngx_uint_t
+ngx_wscast_redis_slot(ngx_wscast_redis_t *redis, wscast_str_t name)
+{
+    return redis->cluster ? ngx_wscast_cluster_slot(name.data, name.len) : 0;
+}
+
+
+ngx_uint_t
+ngx_wscast_redis_sharded(ngx_wscast_redis_t *redis)
+{
+    return redis->cluster && redis->cluster->sharded;
+}
+
+
+ngx_wscast_redis_node_t *
+ngx_wscast_redis_owner(ngx_wscast_redis_t *redis, ngx_uint_t slot)
+{
+    ngx_uint_t  n;
+
+    if (redis->cluster == NULL) {
+        return redis->nodes[0];
+    }
+
+    n = redis->cluster->owners[slot];
+
+    return n ? redis->nodes[n - 1] : NULL;
+}
+
+
+/* Slots whose tenant is gone want nothing any more. */
+
+void
+ngx_wscast_redis_tick(ngx_wscast_redis_t *redis)
+{
+    ngx_uint_t                i;
+    ngx_wscast_redis_node_t  *node;
+
+    ngx_wscast_redis_handover_tick(redis);
+
+    /* one was made before a failover, the other one behind it */
+
+    ngx_wscast_redis_each(redis, i, node) {
+        if (ngx_wscast_redis_link_differ(&node->publisher, &node->subscriber))
+        {
+            ngx_wscast_redis_link_break(&node->publisher, "is another master");
+            ngx_wscast_redis_link_break(&node->subscriber,
+                                        "is another master");
+        }
+    }
+
+    if (redis->cluster) {
+        ngx_wscast_cluster_tick(redis->cluster);
+    }
+
+    ngx_wscast_redis_sweep(redis);
 }

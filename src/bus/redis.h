@@ -5,6 +5,8 @@
  * one worker of the host, has one more that is subscribed to whatever any
  * worker of the host listens to, and puts what arrives into the ring.  So a
  * message crosses from Redis to a host once, and all hosts see Redis' order.
+ * In a cluster that is so with each of its masters: a channel is with the one
+ * that owns its slot.
  */
 
 #ifndef NGX_WSCAST_REDIS_H
@@ -15,6 +17,11 @@
 #include "local.h"
 #include "../base/list.h"
 #include "../base/map.h"
+
+
+#define NGX_WSCAST_REDIS_SLOTS   16384      /* of a cluster */
+#define NGX_WSCAST_REDIS_NODES   128        /* masters of a cluster; of more it
+                                               makes no use */
 
 
 typedef struct {
@@ -33,32 +40,77 @@ typedef struct {
                                        wscast_str_t bytes);
     ngx_int_t               (*confirmed)(void *ctx, wscast_str_t channel,
                                          ngx_uint_t missed);
-    void                    (*unsubscribed)(void *ctx);
+    void                    (*unsubscribed)(void *ctx,
+                                            const wscast_str_t *channel);
 } ngx_wscast_redis_handler_t;
 
 
+typedef struct ngx_wscast_redis_s    ngx_wscast_redis_t;
+typedef struct ngx_wscast_cluster_s  ngx_wscast_cluster_t;
+
+
+/* A command that has not been answered yet: redis_node.c, redis_redirect.c. */
+
+typedef struct {
+    wscast_list_t             link;
+    wscast_receipt_t         *receipt;      /* of a publish; or */
+    ngx_wscast_call_t        *call;         /* of anything else; or */
+    struct ngx_wscast_round_s    *round;    /* of one that all servers get;
+                                               or nothing: of ASKING */
+
+    char                     *bytes;        /* in a cluster: as it was sent */
+    size_t                    len;
+    ngx_uint_t                slot;         /* of the cluster */
+    uint64_t                  number;       /* the same */
+    ngx_msec_t                deadline;     /* held: it fails then */
+    ngx_uint_t                asked;        /* held: node + 1 to be ASKed */
+    unsigned                  held:1;
+} ngx_wscast_redis_command_t;
+
+
 /*
- * Redis answers the commands of a connection in their order: the n-th reply is
- * that of the n-th command.  A call knows its number; all others are publishes,
- * whose receipts are in order.
+ * A server: of a cluster one of its masters, else the only one.  Redis answers
+ * the commands of a connection in their order.
  */
 
 typedef struct {
+    ngx_wscast_redis_t       *redis;
+
+    ngx_wscast_redis_link_t   publisher;
+    wscast_list_t             commands;     /* in order */
+    ngx_wscast_call_t         probe;        /* PING or ROLE */
+
+    ngx_wscast_redis_link_t   subscriber;   /* of the leader */
+    wscast_receipt_t          marker;       /* heir: of its PUBLISH */
+
+    ngx_uint_t                slots;        /* that it owns; without a cluster
+                                               1 */
+    ngx_uint_t                spare;        /* s, since it owns none */
+
+    unsigned                  probing:1;    /* the probe is under way */
+    unsigned                  heard:1;      /* its subscriptions stand */
+    unsigned                  ready:1;      /* leader: subscribed to the
+                                               marker */
+    unsigned                  proving:1;    /* heir: asked whether all its
+                                               subscriptions stand */
+    unsigned                  marking:1;    /* heir: the marker is under way */
+    unsigned                  sent:1;       /* heir: it has been, at least once */
+    unsigned                  marked:1;     /* the marker has come, and waits */
+} ngx_wscast_redis_node_t;
+
+
+struct ngx_wscast_redis_s {
     ngx_wscast_bus_conf_t    *conf;
     ngx_wscast_local_t       *local;
     ngx_log_t                *log;
     const ngx_wscast_redis_handler_t   *handler;
     void                     *ctx;
 
-    ngx_wscast_redis_link_t   publisher;
-    uint64_t                  sent;         /* commands */
-    uint64_t                  answered;     /* of them */
-    wscast_list_t             receipts;     /* in the order of their commands */
-    wscast_list_t             calls;        /* the same */
-    ngx_wscast_call_t         probe;        /* PING; linked: under way */
-    u_char                   *name;         /* scratch: prefix and channel */
+    ngx_wscast_redis_node_t  *nodes[NGX_WSCAST_REDIS_NODES];
+    ngx_uint_t                nnodes;       /* ever used; some may be NULL */
+    ngx_wscast_cluster_t     *cluster;      /* NULL: there is one server */
+    u_char                   *name;         /* scratch: a name in Redis */
 
-    ngx_wscast_redis_link_t   subscriber;   /* of the leader */
     wscast_map_t              channels;     /* ngx_wscast_redis_channel_t */
     uint64_t                  nonces[WSCAST_SLOTS];     /* last heard of */
     uint64_t                  tenancies;    /* at the last check */
@@ -66,21 +118,22 @@ typedef struct {
 
     uint64_t                  epoch;        /* of a handover */
     wscast_slotset_t          recalled;     /* heir: who has told it all */
-    wscast_receipt_t          marker;       /* heir: of its PUBLISH */
+    ngx_uint_t                waiting;      /* s, at markers */
     ngx_event_t               resign;       /* leader: posted, its last act */
 
+    unsigned                  complete:1;   /* all servers can be told things */
     unsigned                  leading:1;    /* subscribed for the host */
     unsigned                  apprentice:1; /* heir: delivers nothing */
-    unsigned                  proving:1;    /* heir: asked whether all its
-                                               subscriptions stand */
-    unsigned                  marked:1;     /* heir: its marker is under way */
     unsigned                  handed:1;     /* heir: the leader has ended */
     unsigned                  bequeathing:1;    /* leader: it has an heir */
-    unsigned                  doubtful:1;   /* clients were let in, and have
-                                               perhaps missed something that
-                                               the leader did not make up for */
+    unsigned                  doubtful:1;   /* leader: clients were let in, and
+                                               have perhaps missed something
+                                               that it did not make up for;
+                                               heir: so the leader says, or it
+                                               has lost what is behind a
+                                               marker */
     unsigned                  resigning:1;  /* leader: delivers no more */
-} ngx_wscast_redis_t;
+};
 
 
 /* NGX_ERROR: no memory. */
@@ -97,8 +150,14 @@ wscast_status_t ngx_wscast_redis_publish(ngx_wscast_redis_t *redis,
 
 /* As ngx_wscast_bus_call(). */
 ngx_int_t ngx_wscast_redis_call(ngx_wscast_redis_t *redis,
-    ngx_wscast_call_t *call, int argc, const char **argv, const size_t *lens,
-    ngx_uint_t force);
+    ngx_wscast_call_t *call, wscast_str_t key, int argc, const char **argv,
+    const size_t *lens, ngx_uint_t force);
+
+/* 1 if all servers can be told things. */
+#define ngx_wscast_redis_reachable(redis)  ((redis)->complete)
+
+/* As ngx_wscast_bus_sharded(). */
+ngx_uint_t ngx_wscast_redis_sharded(ngx_wscast_redis_t *redis);
 
 /* As ngx_wscast_bus_announce(). */
 void ngx_wscast_redis_announce(ngx_wscast_redis_t *redis,
@@ -129,39 +188,6 @@ void ngx_wscast_redis_resume(ngx_wscast_redis_t *redis);
 
 /* Once a second. */
 void ngx_wscast_redis_tick(ngx_wscast_redis_t *redis);
-
-
-/* For the files of this room: what hears of the subscribing connection. */
-extern const ngx_wscast_redis_link_handler_t  ngx_wscast_redis_subscriber;
-
-/* For the files of this room: a command whose answer the receipt gets. */
-ngx_int_t ngx_wscast_redis_send(ngx_wscast_redis_t *redis,
-    wscast_receipt_t *receipt, int argc, const char **argv, const size_t *lens,
-    ngx_uint_t force);
-
-/* For the files of this room: the name in Redis; valid until the next call. */
-wscast_str_t ngx_wscast_redis_name(ngx_wscast_redis_t *redis,
-    wscast_str_t channel);
-
-
-/* For the files of this room, all of redis_handover.c. */
-void ngx_wscast_redis_handover_init(ngx_wscast_redis_t *redis);
-void ngx_wscast_redis_handover_end(ngx_wscast_redis_t *redis);
-void ngx_wscast_redis_handover_ready(ngx_wscast_redis_t *redis);
-void ngx_wscast_redis_handover_check(ngx_wscast_redis_t *redis);
-void ngx_wscast_redis_handover_pong(ngx_wscast_redis_t *redis);
-void ngx_wscast_redis_handover_confirmed(ngx_wscast_redis_t *redis);
-ngx_int_t ngx_wscast_redis_handover_marker(ngx_wscast_redis_t *redis,
-    redisReply *payload);
-ngx_uint_t ngx_wscast_redis_handover_is_marker(ngx_wscast_redis_t *redis,
-    redisReply *channel);
-
-/* For the files of this room: the heir leads, its channels are live. */
-void ngx_wscast_redis_take_over(ngx_wscast_redis_t *redis,
-    ngx_uint_t doubtful);
-
-/* redis_gate.c: whether there are channels that have not caught up yet. */
-ngx_uint_t ngx_wscast_redis_unsettled(ngx_wscast_redis_t *redis);
 
 
 #endif /* NGX_WSCAST_REDIS_H */

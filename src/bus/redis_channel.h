@@ -1,20 +1,24 @@
 /*
  * redis_channel.h: a channel that some worker of this host listens to.
  *
- * Audience: redis_subscribe.c (subscribes for it), redis_gate.c (lets its
- * messages, and the news that it is live, into the ring).  The leader's, and
- * the heir's.
+ * Audience: redis_subscribe.c (subscribes for it), redis_subscriber.c (hears of
+ * it), redis_gate.c (lets its messages, and the news that it is live, into the
+ * ring).  The leader's, and the heir's.
  */
 
 #ifndef NGX_WSCAST_REDIS_CHANNEL_H
 #define NGX_WSCAST_REDIS_CHANNEL_H
 
 
-#include "redis.h"
+#include "redis_inner.h"
 
 
 typedef struct {
-    wscast_map_node_t    node;          /* key: with the prefix, behind */
+    wscast_map_node_t    node;          /* key: its name in Redis, behind */
+    wscast_str_t         channel;       /* its name, too */
+    ngx_wscast_redis_node_t   *at;      /* who is subscribed to for it; NULL:
+                                           nobody has its slot */
+    ngx_uint_t           slot;          /* of the cluster */
     wscast_slotset_t     wanted;        /* by these slots */
     uint32_t             unconfirmed;   /* commands under way */
     unsigned             live:1;        /* confirmed, and nothing lost since */
@@ -29,13 +33,25 @@ typedef struct {
 } ngx_wscast_redis_channel_t;
 
 
+/* redis_subscribe.c: at who has its slot; lets its clients in if that fails. */
+void ngx_wscast_redis_subscribe(ngx_wscast_redis_t *redis,
+    ngx_wscast_redis_channel_t *ch);
+
+/* redis_subscribe.c: it is subscribed to no more, against our will. */
+void ngx_wscast_redis_cut(ngx_wscast_redis_t *redis,
+    ngx_wscast_redis_channel_t *ch);
+
 /* redis_gate.c: a message of a channel.  NGX_AGAIN: no room. */
-ngx_int_t ngx_wscast_redis_message(ngx_wscast_redis_t *redis,
+ngx_int_t ngx_wscast_redis_message(ngx_wscast_redis_node_t *node,
     redisReply *channel, redisReply *payload);
 
 /* redis_gate.c: Redis has confirmed a SUBSCRIBE or an UNSUBSCRIBE. */
 void ngx_wscast_redis_confirmed(ngx_wscast_redis_t *redis,
-    redisReply *channel);
+    ngx_wscast_redis_channel_t *ch);
+
+/* redis_gate.c: the subscription stands; what was before may be missed. */
+void ngx_wscast_redis_admit(ngx_wscast_redis_t *redis,
+    ngx_wscast_redis_channel_t *ch);
 
 /*
  * redis_gate.c: tells one worker, or with WSCAST_NO_SLOT all that are

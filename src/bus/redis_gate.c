@@ -1,39 +1,41 @@
-#include "redis.h"
 #include "redis_channel.h"
 #include "../base/envelope.h"
 
 
 static ngx_int_t ngx_wscast_redis_append(ngx_wscast_redis_t *redis,
     wscast_str_t channel, wscast_str_t bytes);
-static void ngx_wscast_redis_admit(ngx_wscast_redis_t *redis,
-    ngx_wscast_redis_channel_t *ch);
-static ngx_uint_t ngx_wscast_redis_internal(ngx_wscast_redis_t *redis,
-    ngx_wscast_redis_channel_t *ch);
+static ngx_uint_t ngx_wscast_redis_internal(ngx_wscast_redis_channel_t *ch);
 static ngx_int_t ngx_wscast_redis_ask(ngx_wscast_redis_t *redis,
     ngx_wscast_redis_channel_t *ch);
-static wscast_str_t ngx_wscast_redis_key(ngx_wscast_redis_t *redis,
-    ngx_wscast_redis_channel_t *ch);
+static ngx_wscast_redis_channel_t *ngx_wscast_redis_find(
+    ngx_wscast_redis_t *redis, wscast_str_t name);
 
 
 ngx_int_t
-ngx_wscast_redis_message(ngx_wscast_redis_t *redis, redisReply *channel,
+ngx_wscast_redis_message(ngx_wscast_redis_node_t *node, redisReply *channel,
     redisReply *payload)
 {
-    size_t         prefix;
-    u_char        *p;
-    ngx_int_t      rc;
-    wscast_str_t   name, bytes;
+    u_char                      *p;
+    ngx_int_t                    rc;
+    wscast_str_t                 name, bytes;
+    ngx_wscast_redis_t          *redis;
+    ngx_wscast_redis_channel_t  *ch;
 
-    prefix = redis->conf->redis_prefix.len;
+    redis = node->redis;
+    ch = ngx_wscast_redis_find(redis, wscast_str(channel->str, channel->len));
 
-    if ((size_t) channel->len < prefix
-        || ngx_memcmp(channel->str, redis->conf->redis_prefix.data, prefix)
-           != 0)
+    /*
+     * Who has given up its slot may be read late, but not behind who has it
+     * now.
+     */
+
+    if (ch == NULL || (ch->at != node && !(ngx_wscast_redis_sharded(redis)
+                                           && ch->unconfirmed)))
     {
         return NGX_OK;
     }
 
-    name = wscast_str(channel->str + prefix, channel->len - prefix);
+    name = ch->channel;
     bytes = wscast_str(payload->str, payload->len);
     rc = NGX_DECLINED;
 
@@ -96,26 +98,28 @@ ngx_wscast_redis_append(ngx_wscast_redis_t *redis, wscast_str_t channel,
 }
 
 
-void
-ngx_wscast_redis_confirmed(ngx_wscast_redis_t *redis, redisReply *channel)
+static ngx_wscast_redis_channel_t *
+ngx_wscast_redis_find(ngx_wscast_redis_t *redis, wscast_str_t name)
 {
-    wscast_map_node_t           *node;
-    ngx_wscast_redis_channel_t  *ch;
+    wscast_map_node_t  *node;
 
-    node = wscast_map_find(&redis->channels,
-                           wscast_str(channel->str, channel->len));
-    if (node == NULL) {
-        return;
-    }
+    node = wscast_map_find(&redis->channels, name);
 
-    ch = wscast_container(node, ngx_wscast_redis_channel_t, node);
+    return node ? wscast_container(node, ngx_wscast_redis_channel_t, node)
+                : NULL;
+}
 
+
+void
+ngx_wscast_redis_confirmed(ngx_wscast_redis_t *redis,
+    ngx_wscast_redis_channel_t *ch)
+{
     if (ch->unconfirmed == 0 || --ch->unconfirmed) {
         return;
     }
 
     if (wscast_slotset_empty(&ch->wanted)) {
-        wscast_map_remove(&redis->channels, node);
+        wscast_map_remove(&redis->channels, &ch->node);
         wscast_free(ch);
         return;
     }
@@ -132,15 +136,13 @@ ngx_wscast_redis_confirmed(ngx_wscast_redis_t *redis, redisReply *channel)
 }
 
 
-/* The subscription stands; what was before it may have been missed. */
-
-static void
+void
 ngx_wscast_redis_admit(ngx_wscast_redis_t *redis,
     ngx_wscast_redis_channel_t *ch)
 {
     ngx_uint_t  internal;
 
-    internal = ngx_wscast_redis_internal(redis, ch);
+    internal = ngx_wscast_redis_internal(ch);
     ch->fresh = 0;
     ch->shaken |= ch->missed;
 
@@ -169,14 +171,9 @@ ngx_wscast_redis_admit(ngx_wscast_redis_t *redis,
 /* The channels of the workers among themselves; no client can name them. */
 
 static ngx_uint_t
-ngx_wscast_redis_internal(ngx_wscast_redis_t *redis,
-    ngx_wscast_redis_channel_t *ch)
+ngx_wscast_redis_internal(ngx_wscast_redis_channel_t *ch)
 {
-    wscast_str_t  name;
-
-    name = ngx_wscast_redis_key(redis, ch);
-
-    return name.len && name.data[0] < 0x20;
+    return ch->channel.len && ch->channel.data[0] < 0x20;
 }
 
 
@@ -185,14 +182,12 @@ ngx_wscast_redis_internal(ngx_wscast_redis_t *redis,
 static ngx_int_t
 ngx_wscast_redis_ask(ngx_wscast_redis_t *redis, ngx_wscast_redis_channel_t *ch)
 {
-    wscast_str_t  name;
-
-    name = ngx_wscast_redis_key(redis, ch);
-
     ch->live = 0;
     ch->asked = 1;
 
-    if (redis->handler->confirmed(redis->ctx, name, ch->missed) == NGX_AGAIN) {
+    if (redis->handler->confirmed(redis->ctx, ch->channel, ch->missed)
+        == NGX_AGAIN)
+    {
         ch->missed = 0;
         return NGX_AGAIN;
     }
@@ -206,18 +201,11 @@ ngx_wscast_redis_ask(ngx_wscast_redis_t *redis, ngx_wscast_redis_channel_t *ch)
 void
 ngx_wscast_redis_announce(ngx_wscast_redis_t *redis, wscast_str_t channel)
 {
-    wscast_map_node_t           *node;
     ngx_wscast_redis_channel_t  *ch;
 
-    node = wscast_map_find(&redis->channels,
-                           ngx_wscast_redis_name(redis, channel));
-    if (node == NULL) {
-        return;
-    }
+    ch = ngx_wscast_redis_find(redis, ngx_wscast_redis_name(redis, channel));
 
-    ch = wscast_container(node, ngx_wscast_redis_channel_t, node);
-
-    if (ch->asked) {
+    if (ch && ch->asked) {
         ch->asked = 0;
         ch->live = 1;
         ngx_wscast_redis_live(redis, ch, WSCAST_NO_SLOT);
@@ -297,20 +285,7 @@ ngx_wscast_redis_live(ngx_wscast_redis_t *redis,
         ch->shaken = 0;
     }
 
-    rec.channel = ngx_wscast_redis_key(redis, ch);
+    rec.channel = ch->channel;
 
     ngx_wscast_local_send(redis->local, &rec);
-}
-
-
-/* The channel's name without the prefix. */
-
-static wscast_str_t
-ngx_wscast_redis_key(ngx_wscast_redis_t *redis, ngx_wscast_redis_channel_t *ch)
-{
-    size_t  prefix;
-
-    prefix = redis->conf->redis_prefix.len;
-
-    return wscast_str(ch->node.key.data + prefix, ch->node.key.len - prefix);
 }

@@ -36,6 +36,25 @@ ngx_wscast_redis_link_init(ngx_wscast_redis_link_t *link,
 
 
 void
+ngx_wscast_redis_link_at(ngx_wscast_redis_link_t *link,
+    const ngx_sockaddr_t *sockaddr, socklen_t socklen)
+{
+    link->fixed = (sockaddr != NULL);
+
+    if (sockaddr == NULL) {
+        return;
+    }
+
+    link->master = *sockaddr;
+    link->master_len = socklen;
+    link->master_name.data = link->master_text;
+    link->master_name.len = ngx_sock_ntop(&link->master.sockaddr,
+                                          link->master_len, link->master_text,
+                                          NGX_SOCKADDR_STRLEN, 1);
+}
+
+
+void
 ngx_wscast_redis_link_open(ngx_wscast_redis_link_t *link, uint64_t *counters)
 {
     link->counters = counters;
@@ -110,7 +129,7 @@ ngx_wscast_link_connect(ngx_wscast_redis_link_t *link)
 }
 
 
-/* Who is next: the master that was found, or one of the addresses. */
+/* Who is next: the server that was found or named, or one of the addresses. */
 
 static void
 ngx_wscast_link_peer(ngx_wscast_redis_link_t *link)
@@ -123,7 +142,7 @@ ngx_wscast_link_peer(ngx_wscast_redis_link_t *link)
 
     ngx_memzero(peer, sizeof(ngx_peer_connection_t));
 
-    if (link->found) {
+    if (link->found || link->fixed) {
         peer->sockaddr = &link->master.sockaddr;
         peer->socklen = link->master_len;
         peer->name = &link->master_name;

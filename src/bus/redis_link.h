@@ -105,6 +105,8 @@ typedef struct {
 
     unsigned                                 found:1;   /* master is the next,
                                                            or is connected */
+    unsigned                                 fixed:1;   /* master is the only
+                                                           one to connect to */
     unsigned                                 heard:1;   /* since last probed */
     unsigned                                 probing:1;
     unsigned                                 full:1;    /* writable() is owed */
@@ -116,6 +118,13 @@ void ngx_wscast_redis_link_init(ngx_wscast_redis_link_t *link,
     ngx_wscast_bus_conf_t *conf, const char *name,
     const ngx_wscast_redis_link_handler_t *handler, void *ctx,
     ngx_log_t *log);
+
+/*
+ * From the next attempt on it connects to this server; NULL: to the addresses
+ * of the configuration, in turn.
+ */
+void ngx_wscast_redis_link_at(ngx_wscast_redis_link_t *link,
+    const ngx_sockaddr_t *sockaddr, socklen_t socklen);
 
 /* Begins to connect, and goes on doing so until _close(). */
 void ngx_wscast_redis_link_open(ngx_wscast_redis_link_t *link,
@@ -144,6 +153,14 @@ ngx_uint_t ngx_wscast_redis_link_differ(ngx_wscast_redis_link_t *a,
  */
 ngx_int_t ngx_wscast_redis_link_command(ngx_wscast_redis_link_t *link,
     int argc, const char **argv, const size_t *lens, ngx_uint_t force);
+
+/* The same with a command that redisFormatCommandArgv() has made. */
+ngx_int_t ngx_wscast_redis_link_send(ngx_wscast_redis_link_t *link,
+    const char *bytes, size_t len, ngx_uint_t force);
+
+/* NGX_OK; NGX_ERROR: not an address but a name, or nothing of the kind. */
+ngx_int_t ngx_wscast_redis_address(const char *host, size_t len,
+    in_port_t port, ngx_sockaddr_t *sockaddr, socklen_t *socklen);
 
 /* Goes on after a reply was answered NGX_AGAIN. */
 void ngx_wscast_redis_link_resume(ngx_wscast_redis_link_t *link);

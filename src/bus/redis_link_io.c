@@ -231,6 +231,24 @@ ngx_wscast_redis_link_command(ngx_wscast_redis_link_t *link, int argc,
     ngx_int_t   rc;
     long long   len;
 
+    len = redisFormatCommandArgv(&cmd, argc, argv, lens);
+
+    if (len < 0) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_wscast_redis_link_send(link, cmd, (size_t) len, force);
+
+    redisFreeCommand(cmd);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_wscast_redis_link_send(ngx_wscast_redis_link_t *link, const char *bytes,
+    size_t len, ngx_uint_t force)
+{
     if (link->state < NGX_WSCAST_LINK_SENTINEL) {
         return NGX_DECLINED;
     }
@@ -240,23 +258,17 @@ ngx_wscast_redis_link_command(ngx_wscast_redis_link_t *link, int argc,
         return NGX_AGAIN;
     }
 
-    len = redisFormatCommandArgv(&cmd, argc, argv, lens);
-
-    if (len < 0) {
+    if (ngx_wscast_link_append(link, bytes, len) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    rc = ngx_wscast_link_append(link, cmd, (size_t) len);
-
-    redisFreeCommand(cmd);
-
     /* the commands of one turn go out in one piece */
 
-    if (rc == NGX_OK && link->peer.connection->write->ready) {
+    if (link->peer.connection->write->ready) {
         ngx_post_event(link->peer.connection->write, &ngx_posted_events);
     }
 
-    return rc;
+    return NGX_OK;
 }
 
 

@@ -2,10 +2,6 @@
 #include "redis_link_inner.h"
 
 
-static ngx_int_t ngx_wscast_link_master(ngx_wscast_redis_link_t *link,
-    redisReply *host, in_port_t port);
-
-
 /* The conversation with a sentinel has one question. */
 
 void
@@ -28,8 +24,10 @@ ngx_wscast_link_ask(ngx_wscast_redis_link_t *link)
 const char *
 ngx_wscast_link_told(ngx_wscast_redis_link_t *link, redisReply *reply)
 {
-    ngx_int_t    port;
-    redisReply  *host, *number;
+    socklen_t        len;
+    ngx_int_t        port;
+    redisReply      *host, *number;
+    ngx_sockaddr_t   sockaddr;
 
     if (reply->type == REDIS_REPLY_NIL) {
         return "this sentinel does not know the master";
@@ -47,7 +45,9 @@ ngx_wscast_link_told(ngx_wscast_redis_link_t *link, redisReply *reply)
     port = ngx_atoi((u_char *) number->str, number->len);
 
     if (port < 1 || port > 65535
-        || ngx_wscast_link_master(link, host, (in_port_t) port) != NGX_OK)
+        || ngx_wscast_redis_address(host->str, host->len, (in_port_t) port,
+                                    &sockaddr, &len)
+           != NGX_OK)
     {
         /* a worker never waits for a name server */
 
@@ -56,50 +56,49 @@ ngx_wscast_link_told(ngx_wscast_redis_link_t *link, redisReply *reply)
                "announce-hostnames no";
     }
 
+    ngx_wscast_redis_link_at(link, &sockaddr, len);
+    link->fixed = 0;                    /* for one connection: link->found */
+
     return NULL;
 }
 
 
-static ngx_int_t
-ngx_wscast_link_master(ngx_wscast_redis_link_t *link, redisReply *host,
-    in_port_t port)
+ngx_int_t
+ngx_wscast_redis_address(const char *host, size_t len, in_port_t port,
+    ngx_sockaddr_t *sockaddr, socklen_t *socklen)
 {
     u_char     *p;
     in_addr_t   in;
 
-    p = (u_char *) host->str;
-    in = ngx_inet_addr(p, host->len);
+    p = (u_char *) host;
+    in = ngx_inet_addr(p, len);
 
-    ngx_memzero(&link->master, sizeof(ngx_sockaddr_t));
+    ngx_memzero(sockaddr, sizeof(ngx_sockaddr_t));
 
     if (in != INADDR_NONE) {
-        link->master.sockaddr_in.sin_addr.s_addr = in;
-        link->master.sockaddr_in.sin_family = AF_INET;
-        link->master_len = sizeof(struct sockaddr_in);
+        sockaddr->sockaddr_in.sin_addr.s_addr = in;
+        sockaddr->sockaddr_in.sin_family = AF_INET;
+        *socklen = sizeof(struct sockaddr_in);
 
     } else {
 
 #if (NGX_HAVE_INET6)
-        if (ngx_inet6_addr(p, host->len,
-                           link->master.sockaddr_in6.sin6_addr.s6_addr)
+        if (ngx_inet6_addr(p, len,
+                           sockaddr->sockaddr_in6.sin6_addr.s6_addr)
             != NGX_OK)
         {
             return NGX_ERROR;
         }
 
-        link->master.sockaddr_in6.sin6_family = AF_INET6;
-        link->master_len = sizeof(struct sockaddr_in6);
+        sockaddr->sockaddr_in6.sin6_family = AF_INET6;
+        *socklen = sizeof(struct sockaddr_in6);
 #else
         return NGX_ERROR;
 #endif
     }
 
-    ngx_inet_set_port(&link->master.sockaddr, port);
+    ngx_inet_set_port(&sockaddr->sockaddr, port);
 
-    link->master_name.data = link->master_text;
-    link->master_name.len = ngx_sock_ntop(&link->master.sockaddr,
-                                          link->master_len, link->master_text,
-                                          NGX_SOCKADDR_STRLEN, 1);
     return NGX_OK;
 }
 

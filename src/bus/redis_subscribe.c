@@ -1,37 +1,31 @@
-#include "redis.h"
 #include "redis_channel.h"
+#include "redis_cluster.h"
 
 
-static void ngx_wscast_redis_subscriber_ready(void *ctx);
-static ngx_int_t ngx_wscast_redis_subscriber_reply(void *ctx,
-    redisReply *reply);
-static void ngx_wscast_redis_subscriber_lost(void *ctx);
-static void ngx_wscast_redis_subscriber_writable(void *ctx);
-static ngx_int_t ngx_wscast_redis_subscriber_probe(void *ctx);
-static void ngx_wscast_redis_subscribe(ngx_wscast_redis_t *redis,
-    ngx_wscast_redis_channel_t *ch);
+static ngx_wscast_redis_channel_t *ngx_wscast_redis_channel(
+    ngx_wscast_redis_t *redis, const wscast_record_t *rec, wscast_str_t name);
+static ngx_int_t ngx_wscast_redis_tell(ngx_wscast_redis_t *redis,
+    ngx_wscast_redis_channel_t *ch, const char *verb);
 static void ngx_wscast_redis_release(ngx_wscast_redis_t *redis,
     ngx_wscast_redis_channel_t *ch);
 static void ngx_wscast_redis_forget(ngx_wscast_redis_t *redis,
     ngx_uint_t slot);
 
 
-const ngx_wscast_redis_link_handler_t  ngx_wscast_redis_subscriber = {
-    ngx_wscast_redis_subscriber_ready,
-    ngx_wscast_redis_subscriber_reply,
-    ngx_wscast_redis_subscriber_lost,
-    ngx_wscast_redis_subscriber_writable,
-    ngx_wscast_redis_subscriber_probe
-};
-
-
 void
 ngx_wscast_redis_lead(ngx_wscast_redis_t *redis)
 {
-    if (!redis->leading) {
-        redis->leading = 1;
-        ngx_wscast_redis_link_open(&redis->subscriber,
-                                   redis->local->counters);
+    ngx_uint_t                i;
+    ngx_wscast_redis_node_t  *node;
+
+    if (redis->leading) {
+        return;
+    }
+
+    redis->leading = 1;
+
+    ngx_wscast_redis_each(redis, i, node) {
+        ngx_wscast_redis_link_open(&node->subscriber, redis->local->counters);
     }
 }
 
@@ -39,23 +33,28 @@ ngx_wscast_redis_lead(ngx_wscast_redis_t *redis)
 void
 ngx_wscast_redis_follow(ngx_wscast_redis_t *redis)
 {
-    ngx_uint_t          led;
-    wscast_map_node_t  *node, *next;
+    ngx_uint_t                i, led;
+    wscast_map_node_t        *n, *next;
+    ngx_wscast_redis_node_t  *node;
 
     led = redis->leading && !redis->apprentice;
     redis->leading = 0;
 
     ngx_wscast_redis_handover_end(redis);
-    ngx_wscast_redis_link_close(&redis->subscriber);
 
-    for (node = wscast_map_next(&redis->channels, NULL); node; node = next) {
-        next = wscast_map_next(&redis->channels, node);
-        wscast_map_remove(&redis->channels, node);
-        wscast_free(wscast_container(node, ngx_wscast_redis_channel_t, node));
+    ngx_wscast_redis_each(redis, i, node) {
+        ngx_wscast_redis_link_close(&node->subscriber);
+        node->heard = 0;
+    }
+
+    for (n = wscast_map_next(&redis->channels, NULL); n; n = next) {
+        next = wscast_map_next(&redis->channels, n);
+        wscast_map_remove(&redis->channels, n);
+        wscast_free(wscast_container(n, ngx_wscast_redis_channel_t, node));
     }
 
     if (led) {
-        redis->handler->unsubscribed(redis->ctx);
+        redis->handler->unsubscribed(redis->ctx, NULL);
     }
 }
 
@@ -63,7 +62,6 @@ ngx_wscast_redis_follow(ngx_wscast_redis_t *redis)
 void
 ngx_wscast_redis_want(ngx_wscast_redis_t *redis, const wscast_record_t *rec)
 {
-    u_char                      *p;
     wscast_str_t                 name;
     wscast_map_node_t           *node;
     ngx_wscast_redis_channel_t  *ch;
@@ -92,21 +90,16 @@ ngx_wscast_redis_want(ngx_wscast_redis_t *redis, const wscast_record_t *rec)
     }
 
     if (ch == NULL) {
-        ch = wscast_zalloc(sizeof(ngx_wscast_redis_channel_t) + name.len);
+        ch = ngx_wscast_redis_channel(redis, rec, name);
 
         if (ch == NULL) {
-            goto failed;
-        }
 
-        p = (u_char *) (ch + 1);
-        ngx_memcpy(p, name.data, name.len);
-        ch->node.key = wscast_str(p, name.len);
-        ch->missed = (rec->kind == WSCAST_REC_RECALL && !redis->apprentice);
-        ch->fresh = (rec->kind == WSCAST_REC_WANT);
+            /* its client would wait, and the next reconnect mends nothing */
 
-        if (wscast_map_insert(&redis->channels, &ch->node) != WSCAST_OK) {
-            wscast_free(ch);
-            goto failed;
+            ngx_log_error(NGX_LOG_ERR, redis->log, 0,
+                          "wscast: no memory to subscribe to a channel in "
+                          "redis");
+            return;
         }
     }
 
@@ -133,35 +126,54 @@ ngx_wscast_redis_want(ngx_wscast_redis_t *redis, const wscast_record_t *rec)
             ngx_wscast_redis_live(redis, ch, rec->from);
         }
     }
-
-    return;
-
-failed:
-
-    /* the client would wait in vain, and the next reconnect mends nothing */
-
-    ngx_log_error(NGX_LOG_ERR, redis->log, 0,
-                  "wscast: no memory to subscribe to a channel in redis");
 }
 
 
-static void
+static ngx_wscast_redis_channel_t *
+ngx_wscast_redis_channel(ngx_wscast_redis_t *redis,
+    const wscast_record_t *rec, wscast_str_t name)
+{
+    u_char                      *p;
+    ngx_wscast_redis_channel_t  *ch;
+
+    ch = wscast_zalloc(sizeof(ngx_wscast_redis_channel_t) + name.len
+                       + rec->channel.len);
+    if (ch == NULL) {
+        return NULL;
+    }
+
+    p = (u_char *) (ch + 1);
+
+    ch->node.key = wscast_str(p, name.len);
+    p = ngx_cpymem(p, name.data, name.len);
+
+    ch->channel = wscast_str(p, rec->channel.len);
+
+    if (rec->channel.len) {
+        ngx_memcpy(p, rec->channel.data, rec->channel.len);
+    }
+
+    ch->slot = ngx_wscast_redis_slot(redis, name);
+    ch->at = ngx_wscast_redis_owner(redis, ch->slot);
+    ch->missed = (rec->kind == WSCAST_REC_RECALL && !redis->apprentice);
+    ch->fresh = (rec->kind == WSCAST_REC_WANT);
+
+    if (wscast_map_insert(&redis->channels, &ch->node) != WSCAST_OK) {
+        wscast_free(ch);
+        return NULL;
+    }
+
+    return ch;
+}
+
+
+void
 ngx_wscast_redis_subscribe(ngx_wscast_redis_t *redis,
     ngx_wscast_redis_channel_t *ch)
 {
-    size_t       lens[2];
-    const char  *argv[2];
+    ngx_uint_t  failing;
 
-    argv[0] = "SUBSCRIBE";
-    lens[0] = 9;
-    argv[1] = (const char *) ch->node.key.data;
-    lens[1] = ch->node.key.len;
-
-    if (ngx_wscast_redis_link_ready(&redis->subscriber)
-        && ngx_wscast_redis_link_command(&redis->subscriber, 2, argv, lens, 1)
-           == NGX_OK)
-    {
-        ch->unconfirmed++;
+    if (ngx_wscast_redis_tell(redis, ch, "SSUBSCRIBE") == NGX_OK) {
         return;
     }
 
@@ -171,11 +183,43 @@ ngx_wscast_redis_subscribe(ngx_wscast_redis_t *redis,
      * being made is waited for.
      */
 
-    if (redis->subscriber.failures && !redis->apprentice) {
+    failing = ch->at ? ch->at->subscriber.failures
+                     : redis->cluster->known || redis->cluster->scout.failures;
+
+    if (failing && !redis->apprentice) {
         ch->excused = 1;
         ch->missed = 1;
         ngx_wscast_redis_live(redis, ch, WSCAST_NO_SLOT);
     }
+}
+
+
+/* The verb is that of a cluster with sharded Pub/Sub: "S" and the usual one. */
+
+static ngx_int_t
+ngx_wscast_redis_tell(ngx_wscast_redis_t *redis,
+    ngx_wscast_redis_channel_t *ch, const char *verb)
+{
+    size_t       lens[2];
+    ngx_int_t    rc;
+    const char  *argv[2];
+
+    if (ch->at == NULL || !ngx_wscast_redis_link_ready(&ch->at->subscriber)) {
+        return NGX_DECLINED;
+    }
+
+    argv[0] = verb + !ngx_wscast_redis_sharded(redis);
+    lens[0] = ngx_strlen(argv[0]);
+    argv[1] = (const char *) ch->node.key.data;
+    lens[1] = ch->node.key.len;
+
+    rc = ngx_wscast_redis_link_command(&ch->at->subscriber, 2, argv, lens, 1);
+
+    if (rc == NGX_OK) {
+        ch->unconfirmed++;
+    }
+
+    return rc;
 }
 
 
@@ -185,26 +229,15 @@ static void
 ngx_wscast_redis_release(ngx_wscast_redis_t *redis,
     ngx_wscast_redis_channel_t *ch)
 {
-    size_t       lens[2];
-    const char  *argv[2];
-
     if (!wscast_slotset_empty(&ch->wanted)) {
         return;
     }
 
     if (ch->live || ch->asked || ch->unconfirmed) {
-        argv[0] = "UNSUBSCRIBE";
-        lens[0] = 11;
-        argv[1] = (const char *) ch->node.key.data;
-        lens[1] = ch->node.key.len;
-
         ch->live = 0;
         ch->asked = 0;
 
-        if (ngx_wscast_redis_link_command(&redis->subscriber, 2, argv, lens, 1)
-            == NGX_OK)
-        {
-            ch->unconfirmed++;
+        if (ngx_wscast_redis_tell(redis, ch, "SUNSUBSCRIBE") == NGX_OK) {
             return;
         }
     }
@@ -232,213 +265,93 @@ ngx_wscast_redis_forget(ngx_wscast_redis_t *redis, ngx_uint_t slot)
 }
 
 
-static void
-ngx_wscast_redis_subscriber_ready(void *ctx)
+void
+ngx_wscast_redis_cut(ngx_wscast_redis_t *redis,
+    ngx_wscast_redis_channel_t *ch)
 {
-    wscast_map_node_t           *node;
-    ngx_wscast_redis_t          *redis;
-    ngx_wscast_redis_channel_t  *ch;
+    ch->unconfirmed = 0;
 
-    redis = ctx;
-    redis->gaps = 0;
-
-    for (node = wscast_map_next(&redis->channels, NULL);
-         node;
-         node = wscast_map_next(&redis->channels, node))
-    {
-        ch = wscast_container(node, ngx_wscast_redis_channel_t, node);
-        ngx_wscast_redis_subscribe(redis, ch);
+    if (redis->apprentice) {
+        ch->live = 0;                   /* the leader delivers */
+        return;
     }
 
-    ngx_wscast_redis_handover_ready(redis);
+    if (!ch->live && !ch->excused) {
+        ngx_wscast_redis_live(redis, ch, WSCAST_NO_SLOT);
+    }
 
-    /* answered after all of them: from then on nothing is missed here */
+    ch->live = 0;
+    ch->asked = 0;
+    ch->excused = 1;
+    ch->missed = 1;
 
-    (void) ngx_wscast_redis_subscriber_probe(redis);
+    if (redis->cluster) {
+        redis->handler->unsubscribed(redis->ctx, &ch->channel);
+    }
 }
 
 
-static void
-ngx_wscast_redis_subscriber_lost(void *ctx)
+void
+ngx_wscast_redis_move(ngx_wscast_redis_t *redis, ngx_uint_t slot)
 {
-    wscast_map_node_t           *node, *next;
-    ngx_wscast_redis_t          *redis;
+    wscast_map_node_t           *n, *next;
+    ngx_wscast_redis_node_t     *owner;
     ngx_wscast_redis_channel_t  *ch;
 
-    redis = ctx;
+    for (n = wscast_map_next(&redis->channels, NULL); n; n = next) {
+        next = wscast_map_next(&redis->channels, n);
+        ch = wscast_container(n, ngx_wscast_redis_channel_t, node);
 
-    if (!redis->apprentice) {
-        wscast_ring_redis_up(&redis->local->ring, 0);
-    }
+        if (slot != NGX_WSCAST_ANY_SLOT && ch->slot != slot) {
+            continue;
+        }
 
-    redis->proving = 0;
-    redis->doubtful |= redis->bequeathing;
+        owner = ngx_wscast_redis_owner(redis, ch->slot);
 
-    for (node = wscast_map_next(&redis->channels, NULL); node; node = next) {
-        next = wscast_map_next(&redis->channels, node);
-        ch = wscast_container(node, ngx_wscast_redis_channel_t, node);
-
-        ch->unconfirmed = 0;
+        if (ch->at == owner) {
+            continue;
+        }
 
         if (wscast_slotset_empty(&ch->wanted)) {
-            wscast_map_remove(&redis->channels, node);
+            wscast_map_remove(&redis->channels, n);
             wscast_free(ch);
             continue;
         }
 
-        if (redis->apprentice) {
-            ch->live = 0;               /* the leader delivers */
-            continue;
+        /* its answer, if any, will be that of another server */
+
+        if (ch->live || ch->asked || ch->unconfirmed) {
+            (void) ngx_wscast_redis_tell(redis, ch, "SUNSUBSCRIBE");
+            ngx_wscast_redis_cut(redis, ch);
         }
 
-        if (!ch->live && !ch->excused) {
-            ngx_wscast_redis_live(redis, ch, WSCAST_NO_SLOT);
-        }
+        redis->doubtful |= redis->bequeathing | redis->apprentice;
 
-        ch->live = 0;
-        ch->asked = 0;
-        ch->excused = 1;
-        ch->missed = 1;
+        ch->at = owner;
+        ngx_wscast_redis_subscribe(redis, ch);
     }
-
-    if (!redis->apprentice) {
-        redis->handler->unsubscribed(redis->ctx);
-    }
-}
-
-
-static void
-ngx_wscast_redis_subscriber_writable(void *ctx)
-{
-    /* its commands are forced: they are bounded by the channels */
-}
-
-
-static ngx_int_t
-ngx_wscast_redis_subscriber_probe(void *ctx)
-{
-    size_t               len;
-    const char          *ping;
-    ngx_wscast_redis_t  *redis;
-
-    redis = ctx;
-
-    ping = "PING";
-    len = 4;
-
-    return ngx_wscast_redis_link_command(&redis->subscriber, 1, &ping, &len,
-                                         1);
-}
-
-
-static ngx_int_t
-ngx_wscast_redis_subscriber_reply(void *ctx, redisReply *reply)
-{
-    redisReply          *kind, *channel;
-    ngx_wscast_redis_t  *redis;
-
-    redis = ctx;
-
-    if (reply->type == REDIS_REPLY_ERROR) {
-        ngx_log_error(NGX_LOG_ERR, redis->log, 0,
-                      "wscast: redis refused to subscribe: \"%*s\"",
-                      (size_t) reply->len, reply->str);
-        return NGX_OK;
-    }
-
-    if (reply->type == REDIS_REPLY_STATUS) {        /* subscribed to nothing */
-
-        if (!redis->apprentice) {
-            wscast_ring_redis_up(&redis->local->ring, 1);
-        }
-
-        return NGX_OK;
-    }
-
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2
-        || reply->element[0]->type != REDIS_REPLY_STRING)
-    {
-        return NGX_OK;
-    }
-
-    kind = reply->element[0];
-    channel = reply->element[1];
-
-    if (kind->len == 4 && ngx_memcmp(kind->str, "pong", 4) == 0) {
-
-        if (!redis->apprentice) {
-            wscast_ring_redis_up(&redis->local->ring, 1);
-
-        } else if (channel->type == REDIS_REPLY_STRING && channel->len) {
-            ngx_wscast_redis_handover_pong(redis);
-        }
-
-        return NGX_OK;
-    }
-
-    if (reply->elements != 3 || channel->type != REDIS_REPLY_STRING) {
-        return NGX_OK;
-    }
-
-    if (kind->len == 7 && ngx_memcmp(kind->str, "message", 7) == 0) {
-
-        if (reply->element[2]->type != REDIS_REPLY_STRING) {
-            return NGX_OK;
-        }
-
-        if (ngx_wscast_redis_handover_is_marker(redis, channel)) {
-            return ngx_wscast_redis_handover_marker(redis, reply->element[2]);
-        }
-
-        /* during a handover, of two that receive it one delivers it */
-
-        if (redis->apprentice || redis->resigning) {
-            return NGX_OK;
-        }
-
-        return ngx_wscast_redis_message(redis, channel, reply->element[2]);
-    }
-
-    if ((kind->len == 9 && ngx_memcmp(kind->str, "subscribe", 9) == 0)
-        || (kind->len == 11 && ngx_memcmp(kind->str, "unsubscribe", 11) == 0))
-    {
-        if (ngx_wscast_redis_handover_is_marker(redis, channel)) {
-            ngx_wscast_redis_handover_confirmed(redis);
-
-        } else {
-            ngx_wscast_redis_confirmed(redis, channel);
-        }
-    }
-
-    return NGX_OK;
 }
 
 
 void
 ngx_wscast_redis_resume(ngx_wscast_redis_t *redis)
 {
-    ngx_wscast_redis_link_resume(&redis->subscriber);
+    ngx_uint_t                i;
+    ngx_wscast_redis_node_t  *node;
+
+    ngx_wscast_redis_each(redis, i, node) {
+        ngx_wscast_redis_link_resume(&node->subscriber);
+    }
 }
 
 
-/* Slots whose tenant is gone want nothing any more. */
-
 void
-ngx_wscast_redis_tick(ngx_wscast_redis_t *redis)
+ngx_wscast_redis_sweep(ngx_wscast_redis_t *redis)
 {
     ngx_uint_t         i;
     wscast_ring_sh_t  *sh;
 
     sh = redis->local->ring.sh;
-
-    ngx_wscast_redis_handover_check(redis);
-
-    /* one was made before a failover, the other one behind it */
-
-    if (ngx_wscast_redis_link_differ(&redis->publisher, &redis->subscriber)) {
-        ngx_wscast_redis_link_break(&redis->publisher, "is another master");
-        ngx_wscast_redis_link_break(&redis->subscriber, "is another master");
-    }
 
     if (!redis->leading || redis->tenancies == sh->tenancies) {
         return;

@@ -202,6 +202,8 @@ char *ngx_http_wscast_hub_set_leeway(ngx_conf_t *cf,
 /* redis_url.c */
 char *ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
     ngx_str_t *value);
+char *ngx_http_wscast_redis_prefix(ngx_conf_t *cf,
+    ngx_http_wscast_block_t *b);
 char *ngx_http_wscast_redis_password(ngx_conf_t *cf,
     ngx_http_wscast_block_t *b);
 

@@ -139,6 +139,10 @@ ngx_http_wscast_hub_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         rv = ngx_http_wscast_redis_password(cf, &b);
     }
 
+    if (rv == NGX_CONF_OK) {
+        rv = ngx_http_wscast_redis_prefix(cf, &b);
+    }
+
     return rv == NGX_CONF_OK ? ngx_http_wscast_redis_ssl(cf, &b) : rv;
 }
 

@@ -4,8 +4,6 @@
 /* Where Redis is, and with which password. */
 
 
-static ngx_int_t ngx_http_wscast_redis_scheme(ngx_conf_t *cf,
-    ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_str_t *shown);
 static ngx_int_t ngx_http_wscast_redis_credentials(ngx_conf_t *cf,
     ngx_wscast_bus_conf_t *bus, u_char *p, u_char *last);
 static ngx_int_t ngx_http_wscast_redis_master(ngx_conf_t *cf,
@@ -18,29 +16,57 @@ static ngx_url_t *ngx_http_wscast_redis_host(ngx_conf_t *cf, u_char *p,
     u_char *last, in_port_t port, ngx_str_t *shown);
 
 
-/* What a URL can begin with: the lengths tell them apart. */
+/* What a URL can begin with. */
 
-#define NGX_HTTP_WSCAST_REDIS_PLAIN     (sizeof("redis://") - 1)
-#define NGX_HTTP_WSCAST_REDIS_TLS       (sizeof("rediss://") - 1)
-#define NGX_HTTP_WSCAST_REDIS_UNIX      (sizeof("redis+") - 1)
-#define NGX_HTTP_WSCAST_REDIS_SENTINEL  (sizeof("redis+sentinel://") - 1)
+typedef enum {
+    NGX_HTTP_WSCAST_REDIS_ONE = 0,
+    NGX_HTTP_WSCAST_REDIS_UNIX,
+    NGX_HTTP_WSCAST_REDIS_SENTINEL,
+    NGX_HTTP_WSCAST_REDIS_CLUSTER
+} ngx_http_wscast_redis_kind_e;
+
+
+typedef struct {
+    ngx_str_t                       begins;
+    ngx_http_wscast_redis_kind_e    kind;
+    ngx_uint_t                      tls;
+} ngx_http_wscast_redis_scheme_t;
+
+
+static const ngx_http_wscast_redis_scheme_t  ngx_http_wscast_redis_schemes[] =
+{
+    { ngx_string("redis://"), NGX_HTTP_WSCAST_REDIS_ONE, 0 },
+    { ngx_string("rediss://"), NGX_HTTP_WSCAST_REDIS_ONE, 1 },
+    { ngx_string("redis+unix:/"), NGX_HTTP_WSCAST_REDIS_UNIX, 0 },
+    { ngx_string("redis+sentinel://"), NGX_HTTP_WSCAST_REDIS_SENTINEL, 0 },
+    { ngx_string("redis+cluster://"), NGX_HTTP_WSCAST_REDIS_CLUSTER, 0 },
+    { ngx_string("rediss+cluster://"), NGX_HTTP_WSCAST_REDIS_CLUSTER, 1 },
+    { ngx_null_string, 0, 0 }
+};
+
+
+static const ngx_http_wscast_redis_scheme_t *ngx_http_wscast_redis_scheme(
+    ngx_conf_t *cf, ngx_http_wscast_block_t *b, ngx_str_t *value,
+    ngx_str_t *shown);
 
 
 /*
  * redis://[[user]:password@]host[:port][/db], the same with rediss:,
- * redis+sentinel://[[user]:password@]host[:port],.../master[/db], or
- * redis+unix:/path.  The hosts are resolved here, once: a worker never waits
- * for a name server.
+ * redis+sentinel://[[user]:password@]host[:port],.../master[/db],
+ * redis+cluster://[[user]:password@]host[:port],..., the same with
+ * rediss+cluster:, or redis+unix:/path.  The hosts are resolved here, once: a
+ * worker never waits for a name server.
  */
 
 char *
 ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
     ngx_str_t *value)
 {
-    u_char                 *p, *last, *at, *slash;
-    ngx_int_t               scheme, rc;
-    ngx_str_t               shown, path;
-    ngx_wscast_bus_conf_t  *bus;
+    u_char                                *p, *last, *at, *slash;
+    ngx_int_t                              rc;
+    ngx_str_t                              shown, path;
+    ngx_wscast_bus_conf_t                 *bus;
+    const ngx_http_wscast_redis_scheme_t  *scheme;
 
     bus = &b->hub->conf.bus;
 
@@ -56,13 +82,15 @@ ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
 
     scheme = ngx_http_wscast_redis_scheme(cf, b, value, &shown);
 
-    if (scheme == NGX_ERROR) {
+    if (scheme == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    p += scheme;
+    if (scheme->kind == NGX_HTTP_WSCAST_REDIS_UNIX) {
+        p += sizeof("redis+") - 1;                  /* before unix:/path */
 
-    if (scheme != NGX_HTTP_WSCAST_REDIS_UNIX) {
+    } else {
+        p += scheme->begins.len;
 
         if (at > p) {
             if (ngx_http_wscast_redis_credentials(cf, bus, p, at - 1)
@@ -80,7 +108,9 @@ ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
         path.len = last - path.data;
         last = slash ? slash : last;
 
-        rc = scheme == NGX_HTTP_WSCAST_REDIS_SENTINEL
+        bus->redis_cluster = (scheme->kind == NGX_HTTP_WSCAST_REDIS_CLUSTER);
+
+        rc = scheme->kind == NGX_HTTP_WSCAST_REDIS_SENTINEL
              ? ngx_http_wscast_redis_master(cf, bus, &path, &shown)
              : ngx_http_wscast_redis_db(cf, bus, &path, &shown);
 
@@ -94,46 +124,32 @@ ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
 }
 
 
-/* The length of what is before credentials and hosts. */
-
-static ngx_int_t
+static const ngx_http_wscast_redis_scheme_t *
 ngx_http_wscast_redis_scheme(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
     ngx_str_t *value, ngx_str_t *shown)
 {
-    ngx_uint_t  i;
+    const ngx_http_wscast_redis_scheme_t  *s;
 
-    static ngx_str_t  schemes[] = {
-        ngx_string("redis://"),
-        ngx_string("rediss://"),
-        ngx_string("redis+sentinel://"),
-        ngx_null_string
-    };
-
-    if (value->len > 12
-        && ngx_strncmp(value->data, "redis+unix:/", 12) == 0)
-    {
-        return NGX_HTTP_WSCAST_REDIS_UNIX;          /* before unix:/path */
-    }
-
-    for (i = 0; schemes[i].len; i++) {
-        if (value->len > schemes[i].len
-            && ngx_strncmp(value->data, schemes[i].data, schemes[i].len) == 0)
+    for (s = ngx_http_wscast_redis_schemes; s->begins.len; s++) {
+        if (value->len > s->begins.len
+            && ngx_strncmp(value->data, s->begins.data, s->begins.len) == 0)
         {
             break;
         }
     }
 
-    if (schemes[i].len == 0) {
+    if (s->begins.len == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid \"redis %V\": use "
                            "redis://[user:password@]host:port[/db], "
                            "rediss://..., "
-                           "redis+sentinel://host:port,.../master[/db] or "
-                           "redis+unix:/path", shown);
-        return NGX_ERROR;
+                           "redis+sentinel://host:port,.../master[/db], "
+                           "redis+cluster://host:port,..., "
+                           "rediss+cluster://... or redis+unix:/path", shown);
+        return NULL;
     }
 
-    if (schemes[i].len == NGX_HTTP_WSCAST_REDIS_TLS) {
+    if (s->tls) {
 
 #if (NGX_SSL)
         b->ssl = 1;
@@ -142,11 +158,11 @@ ngx_http_wscast_redis_scheme(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
                            "no TLS for \"redis %V\": this nginx was built "
                            "without it; build it --with-http_ssl_module, or "
                            "use redis://", shown);
-        return NGX_ERROR;
+        return NULL;
 #endif
     }
 
-    return schemes[i].len;
+    return s;
 }
 
 
@@ -196,23 +212,33 @@ ngx_http_wscast_redis_db(ngx_conf_t *cf, ngx_wscast_bus_conf_t *bus,
         return NGX_ERROR;
     }
 
+    if (bus->redis_cluster && bus->redis_db) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "database %i in \"redis %V\": a cluster has only "
+                           "/0", bus->redis_db, shown);
+        return NGX_ERROR;
+    }
+
     return NGX_OK;
 }
 
 
-/* One host; or the sentinels, with commas between them. */
+/* One host; or sentinels, or servers of a cluster, with commas between them. */
 
 static ngx_int_t
 ngx_http_wscast_redis_hosts(ngx_conf_t *cf, ngx_wscast_bus_conf_t *bus,
     u_char *p, u_char *last, ngx_str_t *shown)
 {
     u_char       *comma;
+    in_port_t     port;
     ngx_url_t    *u, *all;
     ngx_uint_t    n;
     ngx_addr_t   *addrs;
 
-    if (bus->redis_master.len == 0) {
-        u = ngx_http_wscast_redis_host(cf, p, last, 6379, shown);
+    port = bus->redis_master.len ? 26379 : 6379;
+
+    if (bus->redis_master.len == 0 && !bus->redis_cluster) {
+        u = ngx_http_wscast_redis_host(cf, p, last, port, shown);
 
         if (u == NULL) {
             return NGX_ERROR;
@@ -228,7 +254,7 @@ ngx_http_wscast_redis_hosts(ngx_conf_t *cf, ngx_wscast_bus_conf_t *bus,
         comma = ngx_strlchr(p, last, ',');
         comma = comma ? comma : last;
 
-        u = ngx_http_wscast_redis_host(cf, p, comma, 26379, shown);
+        u = ngx_http_wscast_redis_host(cf, p, comma, port, shown);
 
         if (u == NULL) {
             return NGX_ERROR;
@@ -255,6 +281,7 @@ ngx_http_wscast_redis_hosts(ngx_conf_t *cf, ngx_wscast_bus_conf_t *bus,
     }
 
     bus->redis = all;
+    bus->redis_ssl_name = all->host;
 
     return NGX_OK;
 }
@@ -326,6 +353,31 @@ ngx_http_wscast_redis_credentials(ngx_conf_t *cf, ngx_wscast_bus_conf_t *bus,
             return NGX_OK;
         }
     }
+}
+
+
+/* In a cluster what is in braces decides where a key lies. */
+
+char *
+ngx_http_wscast_redis_prefix(ngx_conf_t *cf, ngx_http_wscast_block_t *b)
+{
+    size_t                  i;
+    ngx_wscast_bus_conf_t  *bus;
+
+    bus = &b->hub->conf.bus;
+
+    for (i = 0; bus->redis_cluster && i < bus->redis_prefix.len; i++) {
+        if (ngx_strchr("{}%", bus->redis_prefix.data[i])) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%c\" in \"redis_prefix %V\" of a cluster: "
+                               "use one without \"{\", \"}\" and \"%%\", the "
+                               "channels' slots depend on it",
+                               bus->redis_prefix.data[i], &bus->redis_prefix);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
 }
 
 

@@ -41,7 +41,7 @@ ngx_wscast_catchup_open(ngx_wscast_store_t *store)
 void
 ngx_wscast_catchup_close(ngx_wscast_store_t *store)
 {
-    ngx_wscast_catchup_unsubscribed(store);
+    ngx_wscast_catchup_unsubscribed(store, NULL);
 
     wscast_map_done(&store->catchup->channels);
     ngx_free(store->catchup);
@@ -52,12 +52,24 @@ ngx_wscast_catchup_close(ngx_wscast_store_t *store)
 /* What is held is in the stream; the next subscription begins anew. */
 
 void
-ngx_wscast_catchup_unsubscribed(ngx_wscast_store_t *store)
+ngx_wscast_catchup_unsubscribed(ngx_wscast_store_t *store,
+    const wscast_str_t *channel)
 {
     wscast_map_node_t     *node, *next;
+    ngx_wscast_behind_t   *b;
     ngx_wscast_catchup_t  *catchup;
 
     catchup = store->catchup;
+
+    if (channel) {
+        b = ngx_wscast_catchup_find(catchup, *channel);
+
+        if (b) {
+            ngx_wscast_catchup_remove(b);
+        }
+
+        return;
+    }
 
     for (node = wscast_map_next(&catchup->channels, NULL); node; node = next) {
         next = wscast_map_next(&catchup->channels, node);

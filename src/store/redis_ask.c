@@ -4,6 +4,8 @@
 
 
 static u_char *ngx_wscast_ask_room(ngx_wscast_ask_t *ask, size_t len);
+static void ngx_wscast_ask_trim(ngx_wscast_ask_t *ask, u_char *last);
+static wscast_str_t ngx_wscast_ask_sharded(wscast_str_t text);
 static ngx_int_t ngx_wscast_ask_submit(ngx_wscast_ask_t *ask,
     ngx_uint_t force);
 static void ngx_wscast_ask_done(ngx_wscast_call_t *call, redisReply *reply);
@@ -25,7 +27,6 @@ ngx_wscast_ask(ngx_wscast_remote_t *remote, ngx_wscast_script_e script,
         return NULL;
     }
 
-    wscast_list_init(&ask->call.link);
     wscast_list_init(&ask->link);
 
     ask->call.done = ngx_wscast_ask_done;
@@ -42,14 +43,15 @@ void
 ngx_wscast_ask_key(ngx_wscast_ask_t *ask, wscast_str_t channel,
     const char *suffix, wscast_str_t rest)
 {
-    size_t      len;
-    u_char     *p;
-    ngx_str_t  *prefix;
+    size_t                  len;
+    u_char                 *p;
+    ngx_wscast_bus_conf_t  *conf;
 
-    prefix = &ask->remote->store->conf->redis_prefix;
+    conf = ask->remote->store->conf;
     len = ngx_strlen(suffix);
 
-    p = ngx_wscast_ask_room(ask, prefix->len + channel.len + 2 + len
+    p = ngx_wscast_ask_room(ask, conf->redis_prefix.len
+                                 + NGX_WSCAST_BUS_NAMED(channel.len) + 2 + len
                                  + rest.len);
     if (p == NULL) {
         return;
@@ -58,19 +60,16 @@ ngx_wscast_ask_key(ngx_wscast_ask_t *ask, wscast_str_t channel,
     /* in braces: what Cluster chooses a slot by */
 
     *p++ = '{';
-    p = ngx_cpymem(p, prefix->data, prefix->len);
-
-    if (channel.len) {
-        p = ngx_cpymem(p, channel.data, channel.len);
-    }
-
+    p = ngx_cpymem(p, conf->redis_prefix.data, conf->redis_prefix.len);
+    p = ngx_wscast_bus_name(conf, p, channel);
     *p++ = '}';
     p = ngx_cpymem(p, suffix, len);
 
     if (rest.len) {
-        ngx_memcpy(p, rest.data, rest.len);
+        p = ngx_cpymem(p, rest.data, rest.len);
     }
 
+    ngx_wscast_ask_trim(ask, p);
     ask->nkeys++;
 }
 
@@ -78,16 +77,19 @@ ngx_wscast_ask_key(ngx_wscast_ask_t *ask, wscast_str_t channel,
 void
 ngx_wscast_ask_name(ngx_wscast_ask_t *ask, wscast_str_t channel)
 {
-    u_char     *p;
-    ngx_str_t  *prefix;
+    u_char                 *p;
+    ngx_wscast_bus_conf_t  *conf;
 
-    prefix = &ask->remote->store->conf->redis_prefix;
+    conf = ask->remote->store->conf;
 
-    p = ngx_wscast_ask_room(ask, prefix->len + channel.len);
+    p = ngx_wscast_ask_room(ask, conf->redis_prefix.len
+                                 + NGX_WSCAST_BUS_NAMED(channel.len));
 
     if (p) {
-        p = ngx_cpymem(p, prefix->data, prefix->len);
-        ngx_memcpy(p, channel.data, channel.len);
+        p = ngx_cpymem(p, conf->redis_prefix.data, conf->redis_prefix.len);
+        p = ngx_wscast_bus_name(conf, p, channel);
+
+        ngx_wscast_ask_trim(ask, p);
     }
 }
 
@@ -188,6 +190,16 @@ ngx_wscast_ask_room(ngx_wscast_ask_t *ask, size_t len)
 }
 
 
+/* The last word is shorter than it might have been. */
+
+static void
+ngx_wscast_ask_trim(ngx_wscast_ask_t *ask, u_char *last)
+{
+    ask->len = last - ask->buf;
+    ask->ends[ask->nwords - 1] = ask->len;
+}
+
+
 /*
  * While Redis is being given its scripts again, what is new has to wait: the
  * publishes of a worker keep their order.
@@ -236,11 +248,25 @@ ngx_wscast_ask_submit(ngx_wscast_ask_t *ask, ngx_uint_t force)
     ngx_int_t             rc;
     ngx_uint_t            i;
     const char           *argv[NGX_WSCAST_ASK_WORDS + 3];
-    wscast_str_t          text;
+    wscast_str_t          key, text, sharded;
     ngx_wscast_remote_t  *remote;
 
     remote = ask->remote;
     text = ngx_wscast_script(ask->script);
+    sharded = wscast_str(NULL, 0);
+    key = ask->nkeys ? ngx_wscast_ask_at(ask, 0) : wscast_str(NULL, 0);
+
+    if ((ask->load || !remote->known[ask->script])
+        && ngx_wscast_bus_sharded(remote->store->bus))
+    {
+        sharded = ngx_wscast_ask_sharded(text);
+
+        if (sharded.data == NULL) {
+            return NGX_ERROR;
+        }
+
+        text = sharded;
+    }
 
     if (ask->load) {
         argv[0] = "SCRIPT";
@@ -269,14 +295,47 @@ ngx_wscast_ask_submit(ngx_wscast_ask_t *ask, ngx_uint_t force)
         at = ask->ends[i];
     }
 
-    rc = ngx_wscast_bus_call(remote->store->bus, &ask->call, argc, argv, lens,
-                             force);
+    rc = ngx_wscast_bus_call(remote->store->bus, &ask->call, key, argc, argv,
+                             lens, force);
+
+    wscast_free((void *) sharded.data);
 
     if (rc == NGX_OK) {
         wscast_list_append(&remote->asks, &ask->link);
     }
 
     return rc;
+}
+
+
+/* A script for servers where a channel is with the owner of its slot. */
+
+static wscast_str_t
+ngx_wscast_ask_sharded(wscast_str_t text)
+{
+    size_t   i;
+    u_char  *p, *buf;
+
+    static const char  word[] = "'PUBLISH'";
+
+    buf = wscast_alloc(2 * text.len);
+    if (buf == NULL) {
+        return wscast_str(NULL, 0);
+    }
+
+    p = buf;
+
+    for (i = 0; i < text.len; i++) {
+        *p++ = text.data[i];
+
+        if (text.len - i >= sizeof(word) - 1
+            && ngx_memcmp(text.data + i, word, sizeof(word) - 1) == 0)
+        {
+            *p++ = 'S';
+        }
+    }
+
+    return wscast_str(buf, p - buf);
 }
 
 
@@ -469,6 +528,7 @@ ngx_wscast_ask_complain(ngx_wscast_remote_t *remote)
 static void
 ngx_wscast_ask_free(ngx_wscast_ask_t *ask)
 {
+    wscast_free(ask->where);
     wscast_free(ask->buf);
     ngx_free(ask);
 }

@@ -157,13 +157,24 @@ ngx_wscast_lease_members(ngx_wscast_ask_t *ask, wscast_str_t channel)
 wscast_str_t
 ngx_wscast_lease_where(ngx_wscast_ask_t *ask)
 {
-    size_t        prefix;
-    wscast_str_t  name;
+    size_t                  prefix;
+    wscast_str_t            name;
+    ngx_wscast_bus_conf_t  *conf;
 
-    prefix = ask->remote->store->conf->redis_prefix.len;
+    conf = ask->remote->store->conf;
+    prefix = conf->redis_prefix.len;
     name = ngx_wscast_ask_at(ask, NGX_WSCAST_LEASE_KEYS);
+    name = wscast_str(name.data + prefix, name.len - prefix);
 
-    return wscast_str(name.data + prefix, name.len - prefix);
+    if (conf->redis_cluster && ask->where == NULL) {
+        ask->where = wscast_alloc(name.len + 1);
+
+        if (ask->where == NULL) {
+            return wscast_str(NULL, 0);
+        }
+    }
+
+    return ngx_wscast_bus_unname(conf, ask->where, name);
 }
 
 

@@ -174,6 +174,10 @@ ngx_wscast_lost_expired(ngx_wscast_ask_t *ask, redisReply *reply)
     version = ngx_wscast_ask_at(ask, NGX_WSCAST_LEASE_KEYS + 2);
     none = wscast_str(NULL, 0);
 
+    if (channel.len == 0) {
+        return;
+    }
+
     if (n == NGX_WSCAST_LEASE_MEMBERS) {
         ngx_wscast_lost_expire(remote, channel, version);
         return;

@@ -371,6 +371,7 @@ static void
 ngx_wscast_purge_purged(ngx_wscast_ask_t *ask, redisReply *reply)
 {
     uint64_t              n, more;
+    wscast_str_t          channel;
     ngx_wscast_purge_t   *purge;
     ngx_wscast_remote_t  *remote;
 
@@ -393,8 +394,10 @@ ngx_wscast_purge_purged(ngx_wscast_ask_t *ask, redisReply *reply)
     ngx_wscast_bus_counters(remote->store->bus)[WSCAST_COUNT_LEAVES] += n;
 
     if (more) {
-        if (ngx_wscast_purge_channel(remote, ngx_wscast_lease_where(ask))
-            == NGX_OK)
+        channel = ngx_wscast_lease_where(ask);
+
+        if (channel.len
+            && ngx_wscast_purge_channel(remote, channel) == NGX_OK)
         {
             return;
         }

@@ -49,6 +49,7 @@ struct ngx_wscast_ask_s {
     void                   *data;           /* the asker's; NULL: it has gone */
 
     u_char                 *buf;            /* the words, kept for a retry */
+    u_char                 *where;          /* scratch of _lease_where() */
     size_t                  len;
     size_t                  size;
     ngx_uint_t              nkeys;
@@ -176,7 +177,8 @@ uint64_t ngx_wscast_lease_orphan(ngx_wscast_remote_t *remote, uint64_t nonce);
 ngx_int_t ngx_wscast_lease_note(ngx_wscast_remote_t *remote,
     wscast_str_t channel);
 
-/* redis_lease.c: the channel of an ask for a script of members. */
+/* redis_lease.c: the channel of an ask for a script of members; empty: no
+   memory. */
 #define NGX_WSCAST_LEASE_KEYS    6          /* then comes the name */
 wscast_str_t ngx_wscast_lease_where(ngx_wscast_ask_t *ask);
 

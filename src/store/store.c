@@ -284,10 +284,11 @@ ngx_wscast_store_confirmed(ngx_wscast_store_t *store, wscast_str_t channel,
 
 
 void
-ngx_wscast_store_unsubscribed(ngx_wscast_store_t *store)
+ngx_wscast_store_unsubscribed(ngx_wscast_store_t *store,
+    const wscast_str_t *channel)
 {
     if (store->catchup) {
-        ngx_wscast_catchup_unsubscribed(store);
+        ngx_wscast_catchup_unsubscribed(store, channel);
     }
 }
 

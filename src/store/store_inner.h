@@ -137,7 +137,8 @@ ngx_int_t ngx_wscast_catchup_arrived(ngx_wscast_store_t *store,
     wscast_str_t channel, wscast_str_t bytes);
 ngx_int_t ngx_wscast_catchup_confirmed(ngx_wscast_store_t *store,
     wscast_str_t channel, ngx_uint_t missed);
-void ngx_wscast_catchup_unsubscribed(ngx_wscast_store_t *store);
+void ngx_wscast_catchup_unsubscribed(ngx_wscast_store_t *store,
+    const wscast_str_t *channel);
 
 
 #endif /* NGX_WSCAST_STORE_INNER_H */

@@ -28,7 +28,8 @@ static ngx_int_t ngx_wscast_hub_arrived(void *ctx, wscast_str_t channel,
     wscast_str_t bytes);
 static ngx_int_t ngx_wscast_hub_confirmed(void *ctx, wscast_str_t channel,
     ngx_uint_t missed);
-static void ngx_wscast_hub_unsubscribed(void *ctx);
+static void ngx_wscast_hub_unsubscribed(void *ctx,
+    const wscast_str_t *channel);
 static void ngx_wscast_hub_rejoin(void *ctx);
 static void ngx_wscast_hub_replaced(void *ctx, wscast_str_t client);
 
@@ -331,14 +332,14 @@ ngx_wscast_hub_confirmed(void *ctx, wscast_str_t channel, ngx_uint_t missed)
 
 
 static void
-ngx_wscast_hub_unsubscribed(void *ctx)
+ngx_wscast_hub_unsubscribed(void *ctx, const wscast_str_t *channel)
 {
     ngx_wscast_hub_t  *hub;
 
     hub = ctx;
 
     if (hub->store) {
-        ngx_wscast_store_unsubscribed(hub->store);
+        ngx_wscast_store_unsubscribed(hub->store, channel);
     }
 }
 

@@ -1,5 +1,7 @@
 /* redis: the n-th reply is that of the n-th command, whatever it was. */
 
+/* libs: -lhiredis */
+
 #include "redis_case.h"
 
 
@@ -46,8 +48,8 @@ called_again(ngx_wscast_call_t *call, redisReply *reply)
     len = 5;
     call->done = called;
 
-    happens("rc%d ", (int) ngx_wscast_redis_call(&redis, call, 1, &word, &len,
-                                                 0));
+    happens("rc%d ", (int) ngx_wscast_redis_call(&redis, call, none, 1, &word,
+                                                 &len, 0));
 }
 
 
@@ -71,7 +73,7 @@ call(call_t *c, const char *name, ngx_uint_t force)
 
     len = strlen(name);
 
-    return ngx_wscast_redis_call(&redis, &c->call, 1, &name, &len, force);
+    return ngx_wscast_redis_call(&redis, &c->call, none, 1, &name, &len, force);
 }
 
 
@@ -89,7 +91,7 @@ publish(receipt_t *r, const char *name)
 static void
 probe(void)
 {
-    redis.publisher.handler->probe(&redis);
+    redis.nodes[0]->publisher.handler->probe(redis.nodes[0]);
 }
 
 
@@ -111,31 +113,31 @@ test_order(void)
     is_str(story(), "PUBLISH_p:c_x a PING b PUBLISH_p:c_y c ",
            "they are sent in that order, and nobody is called meanwhile");
 
-    replies(&redis.publisher, REDIS_REPLY_INTEGER, NULL, 3);
+    replies(&redis.nodes[0]->publisher, REDIS_REPLY_INTEGER, NULL, 3);
     is_str(story(), "x=ok:3 ", "the publisher learns how many have received");
-    replies(&redis.publisher, REDIS_REPLY_STATUS, "OK", 0);
+    replies(&redis.nodes[0]->publisher, REDIS_REPLY_STATUS, "OK", 0);
     is_str(story(), "a=OK ", "a status is a reply like any other");
-    replies(&redis.publisher, REDIS_REPLY_STATUS, "PONG", 0);
+    replies(&redis.nodes[0]->publisher, REDIS_REPLY_STATUS, "PONG", 0);
     is_str(story(), "", "that of a probe concerns nobody");
-    replies(&redis.publisher, REDIS_REPLY_INTEGER, NULL, 7);
+    replies(&redis.nodes[0]->publisher, REDIS_REPLY_INTEGER, NULL, 7);
     is_str(story(), "b=7 ", "an integer may be a command's");
-    replies(&redis.publisher, REDIS_REPLY_ERROR, "NOPERM", 0);
+    replies(&redis.nodes[0]->publisher, REDIS_REPLY_ERROR, "NOPERM", 0);
     is_str(story(), "log4 y=away:0 ",
            "an error to a publish is told and logged");
-    replies(&redis.publisher, REDIS_REPLY_ERROR, "NOSCRIPT", 0);
+    replies(&redis.nodes[0]->publisher, REDIS_REPLY_ERROR, "NOSCRIPT", 0);
     is_str(story(), "c=NOSCRIPT ", "an error to a command is its own matter");
 
     is_int(counters[WSCAST_COUNT_PUBLISHED], 1, "one publish is counted");
     is_int(counters[WSCAST_COUNT_PUBLISH_FAILED], 1, "one failure, too");
 
-    replies(&redis.publisher, REDIS_REPLY_INTEGER, NULL, 1);
+    replies(&redis.nodes[0]->publisher, REDIS_REPLY_INTEGER, NULL, 1);
     is_str(story(), "log4 ", "a reply to nothing is logged");
 
     publish(&x, "x");
     call(&a, "a", 0);
     story();
-    replies(&redis.publisher, REDIS_REPLY_INTEGER, NULL, 1);
-    replies(&redis.publisher, REDIS_REPLY_INTEGER, NULL, 2);
+    replies(&redis.nodes[0]->publisher, REDIS_REPLY_INTEGER, NULL, 1);
+    replies(&redis.nodes[0]->publisher, REDIS_REPLY_INTEGER, NULL, 2);
     is_str(story(), "x=ok:1 a=2 ", "and shifts nothing");
 
     over();
@@ -150,7 +152,7 @@ test_probes(void)
     probe();
     probe();
     is_str(story(), "PING ", "a probe that has no answer yet is enough");
-    replies(&redis.publisher, REDIS_REPLY_ERROR, "LOADING", 0);
+    replies(&redis.nodes[0]->publisher, REDIS_REPLY_ERROR, "LOADING", 0);
     is_str(story(), "", "whatever the answer is");
     probe();
     is_str(story(), "PING ", "then there may be another");
@@ -174,13 +176,13 @@ test_lost(void)
     b.call.done = called_again;
     story();
 
-    lose(&redis.publisher);
+    lose(&redis.nodes[0]->publisher);
     is_str(story(), "a=none x=away:0 b=none rc-5 writable ",
            "with the connection all end, in order; nothing new is taken");
     is_int(call(&a, "a", 1), NGX_DECLINED, "nor later, not even by force");
     is_int(publish(&x, "x"), WSCAST_CLOSE_AWAY, "no publish either");
 
-    regain(&redis.publisher);
+    regain(&redis.nodes[0]->publisher);
     is_str(story(), "reachable writable ",
            "when it is back that is told, before who waits is called");
 
@@ -188,18 +190,18 @@ test_lost(void)
     probe();
     publish(&x, "x");
     story();
-    replies(&redis.publisher, REDIS_REPLY_STATUS, "fine", 0);
-    replies(&redis.publisher, REDIS_REPLY_STATUS, "PONG", 0);
-    replies(&redis.publisher, REDIS_REPLY_INTEGER, NULL, 2);
+    replies(&redis.nodes[0]->publisher, REDIS_REPLY_STATUS, "fine", 0);
+    replies(&redis.nodes[0]->publisher, REDIS_REPLY_STATUS, "PONG", 0);
+    replies(&redis.nodes[0]->publisher, REDIS_REPLY_INTEGER, NULL, 2);
     is_str(story(), "a=fine x=ok:2 ", "and replies are in order as before");
 
     call(&a, "a", 0);
     a.call.done = called_again;
     call(&b, "b", 0);
     story();
-    replies(&redis.publisher, REDIS_REPLY_STATUS, "1", 0);
-    replies(&redis.publisher, REDIS_REPLY_STATUS, "2", 0);
-    replies(&redis.publisher, REDIS_REPLY_STATUS, "3", 0);
+    replies(&redis.nodes[0]->publisher, REDIS_REPLY_STATUS, "1", 0);
+    replies(&redis.nodes[0]->publisher, REDIS_REPLY_STATUS, "2", 0);
+    replies(&redis.nodes[0]->publisher, REDIS_REPLY_STATUS, "3", 0);
     is_str(story(), "a=1 AGAIN rc0 b=2 a=3 ",
            "who is answered may ask again, with the same struct");
 
@@ -229,7 +231,7 @@ test_full(void)
     is_int(call(&a, "forced", 1), NGX_OK, "unless it is forced");
     is_str(story(), "forced ", "that alone is sent");
 
-    replies(&redis.publisher, REDIS_REPLY_STATUS, "OK", 0);
+    replies(&redis.nodes[0]->publisher, REDIS_REPLY_STATUS, "OK", 0);
     is_str(story(), "forced=OK ", "and is the one that is answered");
 
     link_says = NGX_ERROR;
@@ -260,20 +262,20 @@ test_role(void)
     call(&a, "a", 0);
     is_str(story(), "ROLE a ", "a master is asked whether it is one");
 
-    replies(&redis.publisher, REDIS_REPLY_ARRAY, NULL, 0);
+    replies(&redis.nodes[0]->publisher, REDIS_REPLY_ARRAY, NULL, 0);
     is_str(story(), "", "if it is nothing happens");
-    replies(&redis.publisher, REDIS_REPLY_STATUS, "OK", 0);
+    replies(&redis.nodes[0]->publisher, REDIS_REPLY_STATUS, "OK", 0);
     is_str(story(), "a=OK ", "and its replies go on");
 
     probe();
     story();
-    replies(&redis.publisher, REDIS_REPLY_ERROR, "slave", 0);
+    replies(&redis.nodes[0]->publisher, REDIS_REPLY_ERROR, "slave", 0);
     is_str(story(), "break(publisher) break(subscriber) ",
            "if it is not both connections are left");
 
     probe();
     story();
-    redis.publisher.handler->lost(&redis);
+    redis.nodes[0]->publisher.handler->lost(redis.nodes[0]);
     is_str(story(), "writable ", "one that is gone is not left twice");
 
     ngx_str_null(&conf.redis_master);

@@ -16,7 +16,10 @@
 #include "../../src/bus/redis.c"
 #include "../../src/bus/redis_gate.c"
 #include "../../src/bus/redis_handover.c"
+#include "../../src/bus/redis_name.c"
+#include "../../src/bus/redis_node.c"
 #include "../../src/bus/redis_subscribe.c"
+#include "../../src/bus/redis_subscriber.c"
 #include "../../src/bus/ring_leader.c"
 
 #include <stdio.h>
@@ -216,6 +219,118 @@ ngx_wscast_redis_link_command(ngx_wscast_redis_link_t *link, int argc,
 }
 
 
+/* A command as it is sent: its words are told again. */
+
+ngx_int_t
+ngx_wscast_redis_link_send(ngx_wscast_redis_link_t *link, const char *bytes,
+    size_t len, ngx_uint_t force)
+{
+    int          i, argc;
+    char        *p;
+    size_t       lens[16];
+    const char  *argv[16];
+
+    argc = (int) strtol(bytes + 1, &p, 10);
+
+    for (i = 0; i < argc; i++) {
+        lens[i] = strtoul(p + 3, &p, 10);
+        argv[i] = p + 2;
+        p += 2 + lens[i];
+    }
+
+    ok(p + 2 == bytes + len, "a command is as long as it says");
+
+    return ngx_wscast_redis_link_command(link, argc, argv, lens, force);
+}
+
+
+/* There is one server: none of these is called. */
+
+
+ngx_int_t
+ngx_wscast_cluster_open(ngx_wscast_redis_t *r)
+{
+    abort();
+}
+
+
+void
+ngx_wscast_cluster_close(ngx_wscast_redis_t *r)
+{
+    abort();
+}
+
+
+void
+ngx_wscast_cluster_tick(ngx_wscast_cluster_t *cluster)
+{
+    abort();
+}
+
+
+void
+ngx_wscast_cluster_doubt(ngx_wscast_cluster_t *cluster)
+{
+    abort();
+}
+
+
+void
+ngx_wscast_cluster_ready(ngx_wscast_cluster_t *cluster)
+{
+    abort();
+}
+
+
+ngx_int_t
+ngx_wscast_cluster_send(ngx_wscast_cluster_t *cluster,
+    ngx_wscast_redis_node_t *node, ngx_wscast_redis_command_t *cmd,
+    ngx_uint_t force)
+{
+    abort();
+}
+
+
+ngx_int_t
+ngx_wscast_cluster_answered(ngx_wscast_cluster_t *cluster,
+    ngx_wscast_redis_node_t *node, ngx_wscast_redis_command_t *cmd,
+    redisReply *reply)
+{
+    abort();
+}
+
+
+void
+ngx_wscast_cluster_unanswered(ngx_wscast_cluster_t *cluster,
+    ngx_wscast_redis_command_t *cmd)
+{
+    abort();
+}
+
+
+ngx_uint_t
+ngx_wscast_cluster_moved(ngx_wscast_cluster_t *cluster,
+    ngx_wscast_redis_link_t *from, redisReply *reply, ngx_uint_t *slot)
+{
+    abort();
+}
+
+
+void
+ngx_wscast_redis_link_at(ngx_wscast_redis_link_t *link,
+    const ngx_sockaddr_t *sockaddr, socklen_t socklen)
+{
+    abort();
+}
+
+
+ngx_int_t
+ngx_hextoi(u_char *line, size_t n)
+{
+    abort();
+}
+
+
 /* The ring */
 
 
@@ -337,13 +452,21 @@ on_confirmed(void *ctx, wscast_str_t channel, ngx_uint_t missed)
 
 
 static void
-on_unsubscribed(void *ctx)
+on_unsubscribed(void *ctx, const wscast_str_t *channel)
 {
     (void) ctx;
 
-    happens("unsubscribed ");
+    if (channel) {
+        happens("unsubscribed:%.*s ", (int) channel->len,
+                (const char *) channel->data);
+
+    } else {
+        happens("unsubscribed ");
+    }
 }
 
+
+static const wscast_str_t  none;
 
 static const ngx_wscast_redis_handler_t  above = {
     on_writable,
