@@ -177,6 +177,7 @@ ngx_wscast_query_forget(ngx_wscast_remote_t *remote, wscast_query_t *q)
                          ngx_wscast_query_forgot, q);
     if (ask) {
         ngx_wscast_ask_key(ask, q->channel, ":stream", wscast_str(NULL, 0));
+        ngx_wscast_ask_key(ask, q->channel, ":meta", wscast_str(NULL, 0));
     }
 
     return ask;
@@ -327,10 +328,17 @@ ngx_wscast_query_forgot(ngx_wscast_ask_t *ask, redisReply *reply)
 
     q = ask->data;
 
-    if (q) {
-        ngx_wscast_query_end(ask->remote, q,
-                             reply ? WSCAST_OK : WSCAST_CLOSE_AWAY);
+    if (q == NULL) {
+        return;
     }
+
+    if (reply && ngx_wscast_reply_position(reply, &q->position) != NGX_OK) {
+        ngx_wscast_reply_malformed(ask);
+        reply = NULL;
+    }
+
+    ngx_wscast_query_end(ask->remote, q,
+                         reply ? WSCAST_OK : WSCAST_CLOSE_AWAY);
 }
 
 

@@ -252,10 +252,14 @@ const wscast_str_t  ngx_wscast_script_range = wscast_string(
     "return answer\n");
 
 
-/* KEYS: stream. */
+/* KEYS: stream, meta.  Answers epoch ("": unknown), offset. */
 
 const wscast_str_t  ngx_wscast_script_forget = wscast_string(
-    "return redis.call('DEL', KEYS[1])\n");
+    "redis.call('DEL', KEYS[1])\n"
+    "\n"
+    "local e, o = unpack(redis.call('HMGET', KEYS[2], 'e', 'o'))\n"
+    "\n"
+    "return { e or '', tonumber(o) or 0 }\n");
 
 
 #define X(name, lower)  &ngx_wscast_script_##lower,

@@ -133,8 +133,8 @@ settings($CONF, sub {
 
         like($epoch, qr/^[0-9a-f]{16}$/, "$in: a publish tells the epoch");
         $ws->ask({ type => 'publish', channel => 'kept:1', data => 'ann' });
-        $_->{data} eq 'ann' and last while $_ = $ws->recv_json
-            // shift @{ $ws->{aside} };
+        push @{ $ws->{aside} }, $ws->recv_json if !@{ $ws->{aside} // [] };
+        is($ws->{aside}[0]{data}, 'ann', '... as does one of a client');
 
         my $r = api($two, POST => 'channels/kept:1', body => "\xff\1",
             headers => ['Content-Type: application/octet-stream']);
