@@ -81,7 +81,8 @@ replay     = $(addprefix $(BUILD)/replay/,$(call dash,$(1:%.fuzz.c=%)))
 # -- the module --------------------------------------------------------------
 
 .PHONY: all deps run pictures test test-build asan sanitized-flags unit \
-        fuzz fuzz-all layers chaos install clean help FORCE \
+        fuzz fuzz-all layers chaos bench bench-build install clean help \
+        FORCE \
         $(TARGETS:%=fuzz/%)
 .DELETE_ON_ERROR:
 
@@ -217,7 +218,10 @@ $(BUILD)/node: t/browser/package-lock.json
 	cd t/browser && $(NPM_CI)
 	@touch $@
 
-test-build: $(filter $(BUILD)/%,$(call chosen,$(WHICH))) $(MODULE) $(NODE)
+LOAD       = $(if $(filter t/bench/%,$(WHICH)),$(BUILD)/bench/load)
+
+test-build: $(filter $(BUILD)/%,$(call chosen,$(WHICH))) $(MODULE) $(NODE) \
+    $(LOAD)
 
 # One make after another: what `deps` installs decides what the next one sees.
 #: make test        everything, or TESTS='t/bus/redis.t t/wire/frame.c'
@@ -261,6 +265,35 @@ chaos: $(MODULE)
 	@WSCAST_MODULE=$(abspath $(MODULE)) \
 	    t/chaos/run '$(MODE)' '$(SEED)' '$(MINUTES)' '$(PAUSE)'
 
+# -- speed -------------------------------------------------------------------
+
+BENCH       =
+BENCH_FLAGS = -std=gnu11 -O2 -g $(WARN)
+
+$(BUILD)/bench/load: $(wildcard t/bench/load/*.[ch])
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(BENCH_FLAGS) -o $@ $(filter %.c,$^) -lz
+
+$(BUILD)/bench/floor: t/bench/floor/floor.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(BENCH_FLAGS) -o $@ $<
+
+$(BUILD)/bench/node: t/bench/package-lock.json
+	@mkdir -p $(@D)
+	cd t/bench && $(NPM_CI)
+	@touch $@
+
+bench-build: $(MODULE) $(BUILD)/bench/load $(BUILD)/bench/floor $(BUILD)/bench/node
+
+#: make bench       measure, and write docs/performance.md: [BENCH='echo idle']
+#:                  BENCH=all: a million connections, too; ROUNDS=9: longer
+bench:
+	@$(DEPS) build bench
+	@$(MAKE) --no-print-directory bench-build
+	@WSCAST_MODULE=$(abspath $(MODULE)) t/bench/run $(BENCH)
+
 # -- use ---------------------------------------------------------------------
 
 # React comes from npm once; from then on the chat serves it itself.
@@ -270,7 +303,7 @@ $(REACT): $(CHAT)/package-lock.json $(CHAT)/vendor.mjs
 
 #: make deps        install from Debian what is missing
 deps:
-	@$(DEPS) build test
+	@$(DEPS) build test bench
 
 #: make run         serve the chat on two hosts; REDIS=off: on one, embedded
 run:
@@ -292,7 +325,7 @@ install: all
 
 #: make clean       remove all that was made
 clean:
-	rm -rf $(BUILD) t/browser/node_modules
+	rm -rf $(BUILD) t/browser/node_modules t/bench/node_modules
 	rm -rf $(CHAT)/node_modules $(CHAT)/vendor
 
 #: make help        this list

@@ -1,0 +1,325 @@
+package Bench::Fanout;
+
+# What a delivery costs: fan-out of one channel, deflate, many channels, and
+# how late the last one of a burst is.
+
+use strict;
+use warnings;
+
+use Bench qw(median rounds seconds digits ratio wrong);
+use Bench::Load;
+use Bench::Server;
+
+# Takes the candidates in turn, round after round, all of them connected: what
+# else happens on the machine happens to all of them.  Returns a list of
+# answers for each.
+
+sub turns {
+    my ($loads, $command, $rounds) = @_;
+    my @answers = map { [] } @$loads;
+
+    for my $round (1 .. $rounds // rounds()) {
+        for my $i ($round % 2 ? 0 .. $#$loads : reverse 0 .. $#$loads) {
+            push @{ $answers[$i] }, $loads->[$i]->ask($command);
+        }
+    }
+
+    return @answers;
+}
+
+# The median of a figure, and of its ratio to another's of the same round.
+
+sub figure {
+    my ($answers, $key) = @_;
+    return median(map { $_->{$key} } @$answers);
+}
+
+sub against {
+    my ($answers, $others, $key) = @_;
+    return median(map { $answers->[$_]{$key} / ($others->[$_]{$key} || 1) }
+        0 .. $#$answers);
+}
+
+sub load_of {
+    my ($server, $clients) = @_;
+    return Bench::Load->new($server, clients => $clients, publishers => 1,
+        say => $server->{say} // '');
+}
+
+# -- one channel ---------------------------------------------------------
+
+my @sizes = (64, 512, 4096);
+
+my %clients = (
+    100    => sub { few() },
+    1000   => sub { few(), many() },
+    10_000 => sub { few() },
+);
+
+sub few {
+    return (
+        Bench::Server::floor('send'),
+        Bench::Server::floor('coalesce'),
+        Bench::Server::nchan('nchan'),
+        Bench::Server::ours('text'),
+        Bench::Server::ours('json', dialect => 'json'),
+    );
+}
+
+sub many {
+    my $redis = Bench::Server::redis();
+
+    return (
+        Bench::Server::ws('ws'),
+        Bench::Server::ours('2 workers', workers => 2),
+        Bench::Server::ours('Redis', redis => $redis),
+        Bench::Server::ours('Redis, 2 workers', redis => $redis,
+            workers => 2),
+    );
+}
+
+sub fanout {
+    my @tables = map { {
+        title   => $_ == 1 ? 'One message at a time'
+            : '16 messages in flight',
+        window  => $_,
+        columns => [qw(subscribers bytes floor)], rows => [],
+    } } 1, 16;
+
+    for my $n (grep { !$ENV{CLIENTS} || $_ == $ENV{CLIENTS} }
+        sort { $a <=> $b } keys %clients)
+    {
+        my @servers = $clients{$n}->();
+        my @loads   = map { load_of($_, $n) } @servers;
+        my @names   = map { $_->{name} } @servers;
+
+        # each window has a floor of its own
+        cells($_, $n, \@names, $_->{window} == 1
+            ? [@loads[0, 2 .. $#loads]] : [@loads[1 .. $#loads]])
+            for @tables;
+    }
+
+    return finish(@tables);
+}
+
+sub cells {
+    my ($table, $n, $names, $loads) = @_;
+    my @names = @$names[2 .. $#$names];
+
+    # the first runs fill caches, and the servers' buffers
+    turns($loads, "run 512 $table->{window} 0.2", 1);
+
+    for my $size (@sizes) {
+        my ($floor, @others) = turns($loads,
+            "run $size $table->{window} " . seconds());
+        my %row = (subscribers => $n, bytes => $size,
+            floor => digits(figure($floor, 'cpu')) . ' µs');
+
+        for my $i (0 .. $#others) {
+            $row{ $names[$i] } = ratio(against($others[$i], $floor, 'cpu'));
+        }
+
+        my %of = map { $names[$_] => $others[$_] } 0 .. $#names;
+        $row{'text ÷ nchan'} = ratio(against($of{text}, $of{nchan}, 'cpu'));
+        push @{ $table->{rows} }, \%row;
+        progress("$n x $size, window $table->{window}", \%row);
+    }
+
+    return;
+}
+
+# Sampled by ticks: the sum of the rounds is all that it allows.
+
+sub figure_user {
+    my ($answers) = @_;
+    my ($user, $count) = (0, 0);
+
+    for (@$answers) {
+        $user  += $_->{user} * $_->{delivered};
+        $count += $_->{delivered};
+    }
+
+    return $count ? $user / $count : 0;
+}
+
+sub progress {
+    my ($what, $row) = @_;
+    print "  $what: ", join(', ', map { "$_ $row->{$_}" }
+        grep { !/^(?:subscribers|bytes)$/ } sort keys %$row), "\n";
+    return;
+}
+
+sub finish {
+    my @tables = @_;
+
+    for my $table (@tables) {
+        push @{ $table->{columns} }, 'text', 'json', 'nchan',
+            'text ÷ nchan', 'ws', '2 workers', 'Redis', 'Redis, 2 workers';
+        delete $table->{window};
+    }
+
+    return @tables;
+}
+
+# -- whose time it is ----------------------------------------------------
+
+# The kernel samples what is user time at every tick: so this takes longer.
+
+sub user {
+    my @servers = (
+        Bench::Server::floor('send'),
+        Bench::Server::ours('text'),
+        Bench::Server::ours('json', dialect => 'json'),
+        Bench::Server::nchan('nchan'),
+    );
+    my @loads = map { load_of($_, 1000) } @servers;
+    my @answers = turns(\@loads, 'run 512 1 1.5', 3);
+    my @rows;
+
+    for my $i (0 .. $#servers) {
+        my $user = figure_user($answers[$i]);
+
+        push @rows, {
+            server => $servers[$i]{name}, user => sprintf('%.2f µs', $user),
+            system => digits(figure($answers[$i], 'cpu') - $user) . ' µs',
+        };
+    }
+
+    return {
+        title => 'A delivery of 512 bytes to one of 1,000, one message at a '
+            . 'time',
+        columns => [qw(server user system)], rows => \@rows,
+    };
+}
+
+# -- a burst -------------------------------------------------------------
+
+sub burst {
+    my @servers = (
+        Bench::Server::floor('send'),
+        Bench::Server::ours('text'),
+        Bench::Server::ours('json', dialect => 'json'),
+        Bench::Server::nchan('nchan'),
+        Bench::Server::ws('ws'),
+    );
+    my @loads = map { load_of($_, 20) } @servers;
+    my @answers = turns(\@loads, 'burst 512 16 8');
+    my @rows;
+
+    for my $i (0 .. $#servers) {
+        push @rows, { server => $servers[$i]{name}, map {
+            $_ => sprintf '%.2f ms', figure($answers[$i], $_) / 1000
+        } qw(p50 p99 max) };
+    }
+
+    return {
+        title => '16 messages at once to 20 subscribers: when they arrive',
+        columns => [qw(server p50 p99 max)], rows => \@rows,
+    };
+}
+
+# -- permessage-deflate --------------------------------------------------
+
+sub deflate {
+    my $server = Bench::Server::ours('deflate', dialect => 'json',
+        locations => <<'CONF');
+        location = /deflate {
+            wscast         bench;
+            wscast_channel bench;
+            wscast_deflate on;
+        }
+CONF
+    $server->{deflated} = $server->{sub} =~ s{/sub$}{/deflate}r;
+
+    my @rows;
+
+    # one after the other: both would hear the same channel
+
+    for my $on (0, 1) {
+        my $load = Bench::Load->new($server, clients => 1000,
+            publishers => 1, say => $server->{say},
+            $on ? (to => 'deflated', deflate => 'yes') : ());
+        my %row = (deflate => $on ? 'on' : 'off');
+
+        $on == $load->{open}{agreed} or wrong('deflate is not agreed upon');
+
+        for my $window (1, 16) {
+            my ($answers) = turns([$load], "run 1024 $window " . seconds());
+            $row{bytes} = digits(figure($answers, 'bytes'));
+            $row{ $window == 1 ? 'one at a time' : '16 in flight' } =
+                digits(figure($answers, 'cpu')) . ' µs';
+        }
+
+        push @rows, \%row;
+    }
+
+    return {
+        title => '1 KB of JSON to 1,000 subscribers',
+        columns => ['deflate', 'bytes', 'one at a time', '16 in flight'],
+        rows => \@rows,
+    };
+}
+
+# -- many channels -------------------------------------------------------
+
+sub talk {
+    my ($kind) = @_;
+
+    return (
+        join => qq({"type":"subscribe","channel":"$kind-%c"}),
+        say  => qq({"type":"publish","channel":"$kind-%c","data":"%s"}),
+        ack  => '"subscribed"',
+    );
+}
+
+sub channels_server {
+    my $server = Bench::Server::ours('json', dialect => 'json',
+        locations => <<'CONF');
+        location = /many {
+            wscast       bench;
+            wscast_allow all "*";
+        }
+CONF
+    $server->{$_} = $server->{sub} =~ s{/sub$}{/many}r for qw(many pub);
+    return $server;
+}
+
+sub channels {
+    my @rows;
+
+    # as many deliveries under way as with the one channel
+
+    for my $case (
+        ['10,000 channels of 10, each client in 10', 10_000, 10],
+        ['9,984 channels of 10, each client in 128', 780, 128])
+    {
+        my ($name, $clients, $streams) = @$case;
+        my @loads = map { Bench::Load->new(channels_server(), to => 'many',
+            publishers => 1, clients => $clients, %$_) }
+            { talk('one'), fan => $clients, streams => 1 },
+            { talk('many'), fan => 10, streams => $streams };
+        my (@one, @each);
+
+        for (1 .. rounds()) {
+            push @one, $loads[0]->ask('run 512 1 ' . seconds());
+            push @each, $loads[1]->ask(
+                sprintf 'run 512 %d %s', $clients / 10, seconds());
+        }
+
+        push @rows, {
+            channels => $name,
+            'one channel' => digits(figure(\@one, 'cpu')) . ' µs',
+            'many' => digits(figure(\@each, 'cpu')) . ' µs',
+            ratio => ratio(against(\@each, \@one, 'cpu')),
+        };
+    }
+
+    return {
+        title => 'Many channels: a delivery, against one channel of as many '
+            . 'clients',
+        columns => ['channels', 'one channel', 'many', 'ratio'],
+        rows => \@rows,
+    };
+}
+
+1;
