@@ -1,4 +1,5 @@
 #include "accept.h"
+#include "field.h"
 
 #include <openssl/sha.h>
 
@@ -18,7 +19,6 @@ static int wscast_accept_protocols_valid(wscast_str_t list);
 static wscast_str_t wscast_accept_choose(wscast_str_t list,
     const wscast_str_t *supported, size_t n, unsigned any);
 static int wscast_accept_token(wscast_str_t s);
-static int wscast_accept_alnum(unsigned char c);
 static unsigned char wscast_accept_lower(unsigned char c);
 
 
@@ -147,11 +147,11 @@ wscast_accept_next(wscast_str_t *list, wscast_str_t *element)
         list->data += len;
         list->len -= len;
 
-        while (p < last && (*p == ' ' || *p == '\t')) {
+        while (p < last && wscast_field_ows(*p)) {
             p++;
         }
 
-        while (p < last && (last[-1] == ' ' || last[-1] == '\t')) {
+        while (p < last && wscast_field_ows(last[-1])) {
             last--;
         }
 
@@ -212,7 +212,7 @@ wscast_accept_key_valid(wscast_str_t key)
     }
 
     for (i = 0; i < WSCAST_ACCEPT_DIGITS; i++) {
-        if (!wscast_accept_alnum(key.data[i])
+        if (!wscast_field_alnum(key.data[i])
             && key.data[i] != '+'
             && key.data[i] != '/')
         {
@@ -285,25 +285,12 @@ wscast_accept_token(wscast_str_t s)
     size_t  i;
 
     for (i = 0; i < s.len; i++) {
-        if (!wscast_accept_alnum(s.data[i])
-            && (s.data[i] == '\0' || !strchr("!#$%&'*+-.^_`|~", s.data[i])))
-        {
+        if (!wscast_field_tchar(s.data[i])) {
             return 0;
         }
     }
 
     return s.len != 0;
-}
-
-
-/* not <ctype.h>, which depends on the locale */
-
-static int
-wscast_accept_alnum(unsigned char c)
-{
-    return (c >= '0' && c <= '9')
-           || (c >= 'a' && c <= 'z')
-           || (c >= 'A' && c <= 'Z');
 }
 
 
