@@ -42,6 +42,8 @@
     X(CLOSE_PAYLOAD,   1002, PEER, "protocol",     "close frame of one byte") \
     X(CLOSE_CODE,      1002, PEER, "protocol",     "invalid close code")      \
     X(UTF8,            1007, PEER, "utf8",         "text is not UTF-8")       \
+    X(DEFLATE,         1007, PEER, "deflate",                                 \
+      "compressed message is broken")                                         \
     X(NOT_ALLOWED,     1008, PEER, "not_allowed",  "not allowed to publish")  \
     X(TOO_BIG,         1009, PEER, "too_big",      "message too big")         \
     X(INTERNAL,        1011, OURS, "internal",     "internal error")          \

@@ -67,6 +67,12 @@ wscast_frame_opcode(wscast_frame_t *f, unsigned char c, unsigned rsv_allowed)
         return WSCAST_CLOSE_RESERVED_OPCODE;
     }
 
+    if (f->rsv && (wscast_op_is_control(f->opcode)
+                   || f->opcode == WSCAST_OP_CONTINUATION))
+    {
+        return WSCAST_CLOSE_RESERVED_BITS;
+    }
+
     if (wscast_op_is_control(f->opcode) && !f->fin) {
         return WSCAST_CLOSE_CONTROL_FRAGMENT;
     }

@@ -61,7 +61,7 @@ wscast_frame_init(wscast_frame_t *f)
 /*
  * Parses the header of a client's frame from *pos on, never beyond end, and
  * moves *pos.  rsv_allowed: bits of WSCAST_FRAME_RSV that an extension gave a
- * meaning to.
+ * meaning to, in the first frame of a data message (RFC 7692, 6).
  *
  * WSCAST_OK    the header is complete, *pos is at the payload; call
  *              wscast_frame_init() before the next frame

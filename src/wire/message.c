@@ -9,11 +9,23 @@
 
 #define WSCAST_CLOSE_NO_CODE   1005     /* RFC 6455, 7.1.5: none was sent */
 
+/*
+ * How long the packed form of a message of n bytes may be.  Compressors make
+ * them hardly longer than they were: what is, is to keep us busy.
+ */
+
+#define wscast_packed_most(n)  ((uint64_t) (n) + (n) / 4 + 64)
+
 
 static wscast_status_t wscast_message_admit(const wscast_assembler_t *a);
 static wscast_status_t wscast_message_begin(wscast_assembler_t *a);
 static wscast_status_t wscast_message_payload(wscast_assembler_t *a,
     unsigned char **pos, unsigned char *end, wscast_message_t *m);
+static wscast_status_t wscast_message_unpack(wscast_assembler_t *a,
+    unsigned char **pos, unsigned char *end, wscast_message_t *m);
+static wscast_status_t wscast_message_inflate(wscast_assembler_t *a,
+    const unsigned char **pos, const unsigned char *end);
+static wscast_status_t wscast_message_unpacked(wscast_assembler_t *a);
 static wscast_status_t wscast_message_gather(wscast_assembler_t *a,
     wscast_gather_t *g, const unsigned char *p, size_t n);
 static wscast_status_t wscast_message_check(wscast_assembler_t *a,
@@ -39,11 +51,20 @@ wscast_assembler_init(wscast_assembler_t *a, size_t limit)
 
 
 void
+wscast_assembler_unpack(wscast_assembler_t *a, wscast_inflater_t *inflater)
+{
+    a->inflater = inflater;
+}
+
+
+void
 wscast_assembler_done(wscast_assembler_t *a)
 {
     wscast_gather_free(&a->gathered[WSCAST_GATHER_DATA]);
     wscast_gather_free(&a->gathered[WSCAST_GATHER_CONTROL]);
+    wscast_inflater_destroy(a->inflater);
 
+    a->inflater = NULL;
     a->yielded = 0;
 }
 
@@ -70,7 +91,8 @@ wscast_message_next(wscast_assembler_t *a, unsigned char **pos,
     do {
         if (!a->in_payload) {
             p = *pos;
-            rc = wscast_frame_parse(&a->frame, &p, end, 0);
+            rc = wscast_frame_parse(&a->frame, &p, end,
+                                    a->inflater ? WSCAST_FRAME_RSV1 : 0);
             *pos += p - *pos;
 
             if (rc == WSCAST_OK) {
@@ -106,6 +128,7 @@ wscast_message_next(wscast_assembler_t *a, unsigned char **pos,
 static wscast_status_t
 wscast_message_admit(const wscast_assembler_t *a)
 {
+    uint64_t               most;
     const wscast_frame_t  *f;
 
     f = &a->frame;
@@ -124,11 +147,11 @@ wscast_message_admit(const wscast_assembler_t *a)
         return WSCAST_CLOSE_INTERRUPTED;
     }
 
-    if (f->length > a->limit - a->gathered[WSCAST_GATHER_DATA].len) {
-        return WSCAST_CLOSE_TOO_BIG;
-    }
+    most = a->unpacking || f->rsv
+           ? wscast_packed_most(a->limit) - a->packed
+           : a->limit - a->gathered[WSCAST_GATHER_DATA].len;
 
-    return WSCAST_OK;
+    return f->length > most ? WSCAST_CLOSE_TOO_BIG : WSCAST_OK;
 }
 
 
@@ -150,7 +173,12 @@ wscast_message_begin(wscast_assembler_t *a)
         && f->opcode != WSCAST_OP_CONTINUATION)
     {
         a->opcode = f->opcode;
+        a->unpacking = f->rsv != 0;
         wscast_utf8_init(&a->utf8);
+    }
+
+    if (a->unpacking && !wscast_op_is_control(f->opcode)) {
+        a->packed += f->length;
     }
 
     a->in_payload = 1;
@@ -188,6 +216,10 @@ wscast_message_payload(wscast_assembler_t *a, unsigned char **pos,
     control = wscast_op_is_control(f->opcode) != 0;
     g = &a->gathered[control];
 
+    if (a->unpacking && !control) {
+        return wscast_message_unpack(a, pos, p + n, m);
+    }
+
     if (n == f->length && f->fin && g->len == 0) {
 
         /* the whole message lies here: a view of the input */
@@ -221,6 +253,132 @@ wscast_message_payload(wscast_assembler_t *a, unsigned char **pos,
     }
 
     return wscast_message_end(a, m);
+}
+
+
+/* The same, of a packed message; end is at most that of the frame. */
+
+static wscast_status_t
+wscast_message_unpack(wscast_assembler_t *a, unsigned char **pos,
+    unsigned char *end, wscast_message_t *m)
+{
+    wscast_status_t       rc;
+    wscast_gather_t      *g;
+    const unsigned char  *p;
+
+    rc = wscast_inflate_begin(a->inflater);
+
+    if (rc != WSCAST_OK) {
+        return rc;
+    }
+
+    p = *pos;
+    wscast_mask(*pos, (size_t) (end - p), a->frame.key, a->phase);
+
+    rc = wscast_message_inflate(a, &p, end);
+
+    a->phase = (unsigned char) ((a->phase + (p - *pos)) & 3);
+    a->left -= (uint64_t) (p - *pos);
+    *pos += p - *pos;
+
+    if (rc == WSCAST_NOMEM) {
+        /* what has not been used will be unmasked once more */
+        wscast_mask(*pos, (size_t) (end - p), a->frame.key, a->phase);
+    }
+
+    if (rc == WSCAST_OK && a->left) {
+        return WSCAST_MORE;
+    }
+
+    if (rc == WSCAST_OK && a->frame.fin) {
+        rc = wscast_message_unpacked(a);
+    }
+
+    if (rc != WSCAST_OK) {
+        return rc;
+    }
+
+    g = &a->gathered[WSCAST_GATHER_DATA];
+
+    m->data = g->data ? g->data : *pos;
+    m->len = g->len;
+
+    if (a->frame.fin && g->data) {
+        a->yielded = WSCAST_GATHER_DATA + 1;
+    }
+
+    return wscast_message_end(a, m);
+}
+
+
+/*
+ * Into what is gathered, which grows as it fills, never beyond the limit: one
+ * byte too many is written elsewhere, and is the end.  pos NULL: the bytes
+ * that a sender leaves out at the end of a message.
+ */
+
+static wscast_status_t
+wscast_message_inflate(wscast_assembler_t *a, const unsigned char **pos,
+    const unsigned char *end)
+{
+    size_t            n, room, want;
+    unsigned char    *to, beyond;
+    wscast_status_t   rc;
+    wscast_gather_t  *g;
+
+    g = &a->gathered[WSCAST_GATHER_DATA];
+
+    do {
+        if (g->len == g->size && g->len < a->limit) {
+            want = g->len + 1 + (pos ? (size_t) (end - *pos) : 0);
+            rc = wscast_gather_grow(g, want < a->limit ? want : a->limit,
+                                    a->limit);
+
+            if (rc != WSCAST_OK) {
+                return rc;
+            }
+        }
+
+        room = g->size - g->len;
+        to = room ? g->data + g->len : &beyond;
+        n = room ? room : 1;
+
+        rc = pos ? wscast_inflate(a->inflater, pos, end, to, n, &n)
+                 : wscast_inflate_end(a->inflater, to, n, &n);
+
+        if (n > room) {
+            return WSCAST_CLOSE_TOO_BIG;
+        }
+
+        g->len += n;
+
+        if (wscast_message_check(a, to, n) != WSCAST_OK) {
+            return WSCAST_CLOSE_UTF8;
+        }
+
+    } while (rc == WSCAST_AGAIN);
+
+    return rc;
+}
+
+
+/* The last frame is at its end. */
+
+static wscast_status_t
+wscast_message_unpacked(wscast_assembler_t *a)
+{
+    wscast_status_t         rc;
+    const wscast_gather_t  *g;
+
+    rc = wscast_message_inflate(a, NULL, NULL);
+
+    if (rc != WSCAST_OK) {
+        return rc;
+    }
+
+    g = &a->gathered[WSCAST_GATHER_DATA];
+
+    return wscast_inflate_keep(a->inflater, wscast_str(g->data, g->len));
 }
 
 
@@ -287,6 +445,7 @@ wscast_message_end(wscast_assembler_t *a, wscast_message_t *m)
     }
 
     m->code = 0;
+    m->packed = 0;
 
     if (wscast_op_is_control(opcode)) {
         m->opcode = opcode;
@@ -295,7 +454,11 @@ wscast_message_end(wscast_assembler_t *a, wscast_message_t *m)
     }
 
     m->opcode = a->opcode;
+    m->packed = a->packed;
+
     a->opcode = 0;
+    a->unpacking = 0;
+    a->packed = 0;
 
     if (m->opcode == WSCAST_OP_TEXT && a->utf8.need) {
         return WSCAST_CLOSE_UTF8;

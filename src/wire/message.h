@@ -1,6 +1,6 @@
 /*
  * message.h: frames => messages: fragments, control frames between them,
- * UTF-8, closing (RFC 6455, 5.4 to 5.6, 7.1, 7.4, 8.1).
+ * compression, UTF-8, closing (RFC 6455, 5.4 to 5.6, 7.1, 7.4, 8.1; RFC 7692).
  *
  * Audience: conn (feeds bytes), session (reads messages).
  *
@@ -8,7 +8,11 @@
  * yielded as a view of the input: nothing is allocated or copied.  Any other
  * is gathered in a buffer that grows with the bytes that have arrived (not
  * with the length that was declared), never beyond the limit, and is freed
- * when the message has been used.  An idle assembler owns no memory.
+ * when the message has been used.  An idle assembler owns no memory, but for
+ * what wire/deflate keeps of a client that packs its messages.
+ *
+ * A packed message is unpacked as it arrives, and is in all that follows what
+ * it was before it was packed.
  */
 
 #ifndef WSCAST_MESSAGE_H
@@ -16,6 +20,7 @@
 
 
 #include "../base/utf8.h"
+#include "deflate.h"
 #include "frame.h"
 
 
@@ -36,11 +41,15 @@ typedef struct {
     wscast_gather_t  gathered[2];
     uint64_t         left;          /* of the frame's payload, awaited */
     size_t           limit;         /* of a data message, bytes */
+    wscast_inflater_t  *inflater;   /* NULL: packed messages are not taken */
+    uint64_t         packed;        /* bytes, of the message in progress as its
+                                       frames declare them; 0: it is plain */
     wscast_utf8_t    utf8;
     unsigned char    opcode;        /* of the message in progress; 0: none */
     unsigned char    in_payload;    /* the header is done, left counts */
     unsigned char    phase;         /* of the mask, 0 to 3 */
     unsigned char    yielded;       /* index + 1 of the gather to free next */
+    unsigned char    unpacking;     /* the message in progress is packed */
 } wscast_assembler_t;
 
 
@@ -49,13 +58,18 @@ typedef struct {
     unsigned         code;          /* CLOSE: its code, 1005 if it has none */
     unsigned char   *data;          /* unmasked; CLOSE: the reason */
     size_t           len;
+    uint64_t         packed;        /* bytes that it came in; 0: it was plain */
 } wscast_message_t;
 
 
 /* limit: the longest data message that is taken, in bytes, at least 1. */
 void wscast_assembler_init(wscast_assembler_t *a, size_t limit);
 
-/* Frees what was gathered; the assembler may be used again after init. */
+/* After init: the client may pack its messages.  The inflater is taken over. */
+void wscast_assembler_unpack(wscast_assembler_t *a,
+    wscast_inflater_t *inflater);
+
+/* Frees all; the assembler may be used again after init. */
 void wscast_assembler_done(wscast_assembler_t *a);
 
 /*
@@ -69,7 +83,9 @@ void wscast_assembler_done(wscast_assembler_t *a);
  * WSCAST_NOMEM  an allocation failed; close with NO_MEMORY
  * a WSCAST_CLOSE_* reason: those of wscast_frame_parse(), CONTINUATION,
  *               INTERRUPTED, TOO_BIG (from the header, before any payload
- *               byte is looked at; the sum over fragments counts), UTF8
+ *               byte is looked at; the sum over fragments counts; of a packed
+ *               message also when it has been unpacked up to the limit and
+ *               goes on), DEFLATE, UTF8
  *               (at the first impossible byte, also inside a fragment; at the
  *               end for a cut character; in a close reason), CLOSE_PAYLOAD,
  *               CLOSE_CODE (as RFC 6455, 7.4: allowed are 1000-1003,

@@ -11,6 +11,7 @@ static const struct {
     { WSCAST_CLOSE_MOVE,         1001 },
     { WSCAST_CLOSE_UNMASKED,     1002 },
     { WSCAST_CLOSE_UTF8,         1007 },
+    { WSCAST_CLOSE_DEFLATE,      1007 },
     { WSCAST_CLOSE_NOT_ALLOWED,  1008 },
     { WSCAST_CLOSE_TOO_BIG,      1009 },
     { WSCAST_CLOSE_INTERNAL,     1011 },

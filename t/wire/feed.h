@@ -34,7 +34,12 @@ typedef struct {
     size_t            limit;
     unsigned char  *(*place)(size_t n);     /* of a piece; NULL: malloc() */
     unsigned          patient;      /* 1: call again after WSCAST_NOMEM */
+    unsigned          takes;        /* packed messages: 0 none, FEED_FRESH of
+                                       no context, 8 to 12 of such a window */
 } feed_conf_t;
+
+
+#define FEED_FRESH  1
 
 
 __attribute__((unused)) static size_t
@@ -132,6 +137,35 @@ feed_piece(feed_t *r, const feed_conf_t *conf, wscast_assembler_t *a,
 }
 
 
+/* 0: no memory */
+
+static int
+feed_begin(feed_t *r, const feed_conf_t *conf, wscast_deflate_t **d,
+    wscast_assembler_t *a)
+{
+    wscast_inflater_t  *i;
+
+    wscast_assembler_init(a, conf->limit);
+    *d = NULL;
+
+    if (conf->takes == 0) {
+        return 1;
+    }
+
+    do {
+        *d = *d ? *d : wscast_deflate_create();
+        i = *d ? wscast_inflater_create(*d, conf->takes == FEED_FRESH
+                                            ? 0 : conf->takes) : NULL;
+        r->refused += i == NULL;
+
+    } while (i == NULL && conf->patient);
+
+    wscast_assembler_unpack(a, i);
+
+    return i != NULL;
+}
+
+
 static void
 feed(feed_t *r, const feed_conf_t *conf, const unsigned char *data, size_t len,
     feed_cut_pt cut, void *ctx)
@@ -139,13 +173,13 @@ feed(feed_t *r, const feed_conf_t *conf, const unsigned char *data, size_t len,
     int                  more;
     size_t               n;
     unsigned char       *piece;
+    wscast_deflate_t    *d;
     wscast_assembler_t   a;
 
     memset(r, 0, sizeof(feed_t));
-    wscast_assembler_init(&a, conf->limit);
 
-    r->rc = WSCAST_MORE;
-    more = 1;
+    more = feed_begin(r, conf, &d, &a);
+    r->rc = more ? WSCAST_MORE : WSCAST_NOMEM;
 
     while (more && r->given < len) {
         n = cut(ctx, len - r->given);
@@ -171,6 +205,7 @@ feed(feed_t *r, const feed_conf_t *conf, const unsigned char *data, size_t len,
     r->busy = wscast_assembler_busy(&a);
 
     wscast_assembler_done(&a);
+    wscast_deflate_destroy(d);
 }
 
 

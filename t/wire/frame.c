@@ -96,6 +96,10 @@ first_byte(unsigned c, unsigned rsv)
         return ops[c & 15];
     }
 
+    if (c & 0x70 && (c & 15) != 1 && (c & 15) != 2) {
+        return WSCAST_CLOSE_RESERVED_BITS;
+    }
+
     if ((c & 15) >= 8 && c < 0x80) {
         return WSCAST_CLOSE_CONTROL_FRAGMENT;
     }

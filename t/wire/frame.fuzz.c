@@ -26,6 +26,8 @@ check(const wscast_frame_t *f, const uint8_t *header, size_t len, unsigned rsv)
     must(f->length <= INT64_MAX);
     must(f->fin <= 1);
     must((f->rsv & ~rsv) == 0);
+    must(f->rsv == 0 || f->opcode == WSCAST_OP_TEXT
+         || f->opcode == WSCAST_OP_BINARY);
     must(!wscast_op_is_control(f->opcode)
          || (f->fin && f->length <= WSCAST_CONTROL_MAX));
 

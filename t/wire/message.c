@@ -1,3 +1,4 @@
+/* libs: -lz */
 /* wire/message: frames => messages, under every cut and every failure. */
 
 #include "message_case.h"

@@ -1,3 +1,4 @@
+/* libs: -lz */
 /*
  * wire/message: whole, byte by byte and cut by the input's own bytes the same
  * messages come out, and a failure lies in the piece with the same byte.
@@ -8,6 +9,7 @@
 #include "../../src/base/utf8.c"
 #include "../../src/wire/mask.c"
 #include "../../src/wire/frame.c"
+#include "../../src/wire/deflate.c"
 #include "../../src/wire/message.c"
 #include "feed.h"
 
@@ -57,7 +59,7 @@ check(const feed_t *r, size_t limit)
 
 
 static void
-run(const uint8_t *data, size_t len, size_t limit)
+run(const uint8_t *data, size_t len, size_t limit, unsigned takes)
 {
     feed_t       whole, bytes, pieces;
     fuzz_cut_t   cut;
@@ -65,6 +67,7 @@ run(const uint8_t *data, size_t len, size_t limit)
 
     memset(&conf, 0, sizeof(conf));
     conf.limit = limit;
+    conf.takes = takes;
 
     cut.data = data;
     cut.len = len;
@@ -94,8 +97,15 @@ run(const uint8_t *data, size_t len, size_t limit)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    run(data, len, 65536);
-    run(data, len, 16);
+    run(data, len, 65536, 0);
+    run(data, len, 16, 0);
+
+    /* what has reserved bits perhaps is read in yet another way */
+
+    if (len && data[0] & WSCAST_FRAME_RSV1) {
+        run(data, len, 65536, 8);
+        run(data, len, 16, FEED_FRESH);
+    }
 
     return 0;
 }

@@ -2,7 +2,7 @@
  * message_case.h: one case of the assembler's tests: bytes that are sent, and
  * messages and an end that must come out, however the bytes are cut.
  *
- * Audience: t/wire/message.c and message_text.c.
+ * Audience: t/wire/message.c, message_packed.c and message_text.c.
  *
  *   fresh()                 begins a case
  *   frame() text() raw()    append to what is sent
@@ -22,6 +22,7 @@
 #include "../../src/base/utf8.c"
 #include "../../src/wire/mask.c"
 #include "../../src/wire/frame.c"
+#include "../../src/wire/deflate.c"
 #include "../../src/wire/message.c"
 #include "feed.h"
 
@@ -43,6 +44,7 @@ static unsigned char  in[600 * 1024];
 static size_t         in_len;
 static feed_t         want;
 static size_t         limit = 65536;
+static unsigned       takes;            /* of feed_conf_t */
 
 
 static void
@@ -53,6 +55,7 @@ fresh(void)
     memset(&want, 0, sizeof(want));
     want.rc = WSCAST_MORE;
     limit = 65536;
+    takes = 0;
 }
 
 
@@ -153,6 +156,7 @@ run_starved(void)
 
     memset(&conf, 0, sizeof(conf));
     conf.limit = limit;
+    conf.takes = takes;
 
     most = 50;
     cut = 7;
@@ -200,6 +204,7 @@ run_all(void)
 
     memset(&conf, 0, sizeof(conf));
     conf.limit = limit;
+    conf.takes = takes;
 
     unit_alloc_reset(0);
 

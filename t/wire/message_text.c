@@ -1,3 +1,4 @@
+/* libs: -lz */
 /* wire/message: text as it arrives, close frames and their codes. */
 
 #include "message_case.h"
