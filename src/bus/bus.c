@@ -139,18 +139,30 @@ ngx_wscast_bus_sharded(ngx_wscast_bus_t *bus)
 
 
 ngx_uint_t
-ngx_wscast_bus_receiving(ngx_wscast_bus_t *bus)
+ngx_wscast_bus_receiving(ngx_wscast_bus_t *bus, wscast_str_t channel)
 {
-    return bus->redis_open && bus->local.ring.sh->redis_up;
+    return bus->redis_open && ngx_wscast_redis_receives(&bus->redis, channel);
 }
 
 
 ngx_uint_t
-ngx_wscast_bus_away(ngx_wscast_bus_t *bus)
+ngx_wscast_bus_away(ngx_wscast_bus_t *bus, wscast_str_t channel)
 {
     return bus->conf->redis
-           && !(ngx_wscast_bus_receiving(bus)
-                && ngx_wscast_redis_reachable(&bus->redis));
+           && !(ngx_wscast_bus_receiving(bus, channel)
+                && ngx_wscast_redis_reaches(&bus->redis, channel));
+}
+
+
+ngx_uint_t
+ngx_wscast_bus_whole(ngx_wscast_bus_t *bus)
+{
+    wscast_ring_sh_t  *sh;
+
+    sh = bus->local.ring.sh;
+
+    return bus->redis_open && sh->redis_up && sh->redis_deaf == 0
+           && bus->redis.complete;
 }
 
 
@@ -460,7 +472,8 @@ ngx_wscast_bus_sums(ngx_wscast_bus_t *bus, uint64_t sum[WSCAST_COUNTERS],
     wscast_ring_counters(&bus->local.ring, sum);
 
     *workers = wscast_ring_workers(&bus->local.ring);
-    *redis_up = bus->conf->redis && bus->local.ring.sh->redis_up;
+    *redis_up = bus->conf->redis && bus->local.ring.sh->redis_up
+                && bus->local.ring.sh->redis_deaf == 0;
 }
 
 

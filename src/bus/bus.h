@@ -183,13 +183,17 @@ ngx_uint_t ngx_wscast_bus_remote(ngx_wscast_bus_t *bus);
  * 1 if what is published in Redis now reaches this host: its subscription
  * stands.  0: publishing must be refused.
  */
-ngx_uint_t ngx_wscast_bus_receiving(ngx_wscast_bus_t *bus);
+ngx_uint_t ngx_wscast_bus_receiving(ngx_wscast_bus_t *bus,
+    wscast_str_t channel);
 
 /*
  * 1 if Redis is away, as far as this worker knows: what is published now is
  * answered WSCAST_CLOSE_AWAY.  Never without Redis.
  */
-ngx_uint_t ngx_wscast_bus_away(ngx_wscast_bus_t *bus);
+ngx_uint_t ngx_wscast_bus_away(ngx_wscast_bus_t *bus, wscast_str_t channel);
+
+/* 1 if all of it is there: no channel is away. */
+ngx_uint_t ngx_wscast_bus_whole(ngx_wscast_bus_t *bus);
 
 /*
  * Publishes an envelope.

@@ -100,7 +100,9 @@ ngx_wscast_redis_publish(ngx_wscast_redis_t *redis, wscast_str_t channel,
 
     /* what this host could not receive, its own clients would miss */
 
-    if (node == NULL || !redis->local->ring.sh->redis_up) {
+    if (node == NULL
+        || !wscast_ring_receives(&redis->local->ring, (unsigned) as.slot))
+    {
         return WSCAST_CLOSE_AWAY;
     }
 
@@ -206,6 +208,31 @@ ngx_uint_t
 ngx_wscast_redis_slot(ngx_wscast_redis_t *redis, wscast_str_t name)
 {
     return redis->cluster ? ngx_wscast_cluster_slot(name.data, name.len) : 0;
+}
+
+
+ngx_uint_t
+ngx_wscast_redis_receives(ngx_wscast_redis_t *redis, wscast_str_t channel)
+{
+    ngx_uint_t  slot;
+
+    slot = ngx_wscast_redis_slot(redis, ngx_wscast_redis_name(redis, channel));
+
+    return (ngx_uint_t) wscast_ring_receives(&redis->local->ring,
+                                             (unsigned) slot);
+}
+
+
+ngx_uint_t
+ngx_wscast_redis_reaches(ngx_wscast_redis_t *redis, wscast_str_t channel)
+{
+    ngx_uint_t                slot;
+    ngx_wscast_redis_node_t  *node;
+
+    slot = ngx_wscast_redis_slot(redis, ngx_wscast_redis_name(redis, channel));
+    node = ngx_wscast_redis_owner(redis, slot);
+
+    return node && ngx_wscast_redis_link_ready(&node->publisher);
 }
 
 

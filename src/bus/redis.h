@@ -89,6 +89,7 @@ typedef struct {
 
     unsigned                  probing:1;    /* the probe is under way */
     unsigned                  heard:1;      /* its subscriptions stand */
+    unsigned                  failed:1;     /* they have not once, at least */
     unsigned                  ready:1;      /* leader: subscribed to the
                                                marker */
     unsigned                  proving:1;    /* heir: asked whether all its
@@ -153,8 +154,11 @@ ngx_int_t ngx_wscast_redis_call(ngx_wscast_redis_t *redis,
     ngx_wscast_call_t *call, wscast_str_t key, int argc, const char **argv,
     const size_t *lens, ngx_uint_t force);
 
-/* 1 if all servers can be told things. */
-#define ngx_wscast_redis_reachable(redis)  ((redis)->complete)
+/* As ngx_wscast_bus_receiving(); and 1 if it can be published there. */
+ngx_uint_t ngx_wscast_redis_receives(ngx_wscast_redis_t *redis,
+    wscast_str_t channel);
+ngx_uint_t ngx_wscast_redis_reaches(ngx_wscast_redis_t *redis,
+    wscast_str_t channel);
 
 /* As ngx_wscast_bus_sharded(). */
 ngx_uint_t ngx_wscast_redis_sharded(ngx_wscast_redis_t *redis);

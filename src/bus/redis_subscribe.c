@@ -45,6 +45,7 @@ ngx_wscast_redis_follow(ngx_wscast_redis_t *redis)
     ngx_wscast_redis_each(redis, i, node) {
         ngx_wscast_redis_link_close(&node->subscriber);
         node->heard = 0;
+        node->failed = 0;
     }
 
     for (n = wscast_map_next(&redis->channels, NULL); n; n = next) {

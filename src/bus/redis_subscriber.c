@@ -17,6 +17,12 @@ static void ngx_wscast_redis_changed(ngx_wscast_redis_node_t *node,
     redisReply *channel, ngx_uint_t subscribed);
 
 
+/* It has been heard of, or has failed. */
+
+#define ngx_wscast_redis_known(node)                                          \
+    ((node)->heard || (node)->failed)
+
+
 const ngx_wscast_redis_link_handler_t  ngx_wscast_redis_subscriber = {
     ngx_wscast_redis_subscriber_ready,
     ngx_wscast_redis_subscriber_reply,
@@ -69,6 +75,7 @@ ngx_wscast_redis_subscriber_lost(void *ctx)
     redis = node->redis;
 
     node->heard = 0;
+    node->failed = 1;
 
     ngx_wscast_redis_heard(redis);
     ngx_wscast_redis_handover_lost(node);
@@ -99,43 +106,48 @@ ngx_wscast_redis_subscriber_lost(void *ctx)
 }
 
 
+/*
+ * A server that is new, and just being connected, decides nothing: what was
+ * heard of its slots before is still being heard of them.
+ */
+
 void
 ngx_wscast_redis_heard(ngx_wscast_redis_t *redis)
 {
-    ngx_uint_t                i, all, some;
+    uint64_t                  deaf[WSCAST_RING_PARTS / 64];
+    ngx_uint_t                i, some, pending;
     ngx_wscast_redis_node_t  *node;
 
     if (redis->apprentice || !redis->leading) {
         return;
     }
 
-    all = 1;
     some = 0;
+    pending = 0;
 
     ngx_wscast_redis_each(redis, i, node) {
 
-        if (node->slots == 0) {
-            continue;
-        }
-
-        some = 1;
-
-        if (node->heard) {
-            continue;
-        }
-
-        all = 0;
-
-        /* one that is new, and just being connected, has taken nothing yet */
-
-        if (node->subscriber.failures) {
-            wscast_ring_redis_up(&redis->local->ring, 0);
+        if (node->slots) {
+            some |= node->heard;
+            pending |= !ngx_wscast_redis_known(node);
         }
     }
 
-    if (all && some) {
-        wscast_ring_redis_up(&redis->local->ring, 1);
+    if (pending && !redis->local->ring.sh->redis_up) {
+        return;
     }
+
+    ngx_memzero(deaf, sizeof(deaf));
+
+    for (i = 0; redis->cluster && i < WSCAST_RING_PARTS; i++) {
+        node = ngx_wscast_redis_owner(redis, i);
+
+        if (node && !node->heard && ngx_wscast_redis_known(node)) {
+            deaf[i / 64] |= (uint64_t) 1 << i % 64;
+        }
+    }
+
+    wscast_ring_redis_up(&redis->local->ring, some != 0, deaf);
 }
 
 

@@ -106,6 +106,9 @@ typedef struct {
 } __attribute__((aligned(64))) wscast_slot_sh_t;
 
 
+/* In Redis: the slots of a cluster; without one all is in part 0. */
+#define WSCAST_RING_PARTS   16384
+
 typedef struct {
     uint64_t             magic;
     uint64_t             id;            /* random, names the wake sockets */
@@ -122,11 +125,13 @@ typedef struct {
                                            awaits its heir's marker */
     uint64_t             handed;        /* leader_epoch of the last handover */
     uint64_t             redis_up;      /* the leader's subscription stands */
+    uint64_t             redis_deaf;    /* but not in so many parts */
     uint64_t             waiters;       /* some slot is waiting */
     uint64_t             floor;         /* a past value of the slowest cursor */
     uint64_t             heap;          /* where the rest of the zone begins,
                                            bytes behind this struct's start */
     uint64_t             heap_size;     /* bytes; 0: there is none */
+    uint64_t             deaf[WSCAST_RING_PARTS / 64];  /* those */
     uint64_t             tail __attribute__((aligned(64)));
     wscast_slot_sh_t     slots[WSCAST_SLOTS];
 } wscast_ring_sh_t;
@@ -361,9 +366,15 @@ uint64_t wscast_ring_disinherit(wscast_ring_t *r, wscast_slotset_t *wake);
 int wscast_ring_pass(wscast_ring_t *r, uint64_t epoch,
     wscast_slotset_t *wake);
 
-/* The leader's: its subscription stands, or does not; it awaits the marker. */
-void wscast_ring_redis_up(wscast_ring_t *r, int up);
+/*
+ * The leader's: its subscription stands, or does not, or does but for these
+ * parts, bits by number, NULL: none; it awaits the marker.
+ */
+void wscast_ring_redis_up(wscast_ring_t *r, int up, const uint64_t *deaf);
 void wscast_ring_mark(wscast_ring_t *r, uint64_t epoch);
+
+/* 1 if it stands, and in this part, too. */
+int wscast_ring_receives(const wscast_ring_t *r, unsigned part);
 
 /* The sum over the host: gauges of living slots, counters of all time. */
 void wscast_ring_counters(const wscast_ring_t *r,

@@ -333,15 +333,36 @@ wscast_ring_pass(wscast_ring_t *r, uint64_t epoch, wscast_slotset_t *wake)
 
 
 void
-wscast_ring_redis_up(wscast_ring_t *r, int up)
+wscast_ring_redis_up(wscast_ring_t *r, int up, const uint64_t *deaf)
 {
+    size_t    i;
+    uint64_t  word, n;
+
+    n = 0;
+
     r->lock(r->ctx);
 
     if (wscast_ring_leads(r)) {
+
+        for (i = 0; i < WSCAST_RING_PARTS / 64; i++) {
+            word = deaf ? deaf[i] : 0;
+            n += (uint64_t) __builtin_popcountll(word);
+            wscast_store(&r->sh->deaf[i], word);
+        }
+
+        wscast_store(&r->sh->redis_deaf, n);
         wscast_store(&r->sh->redis_up, up != 0);
     }
 
     r->unlock(r->ctx);
+}
+
+
+int
+wscast_ring_receives(const wscast_ring_t *r, unsigned part)
+{
+    return wscast_load(&r->sh->redis_up)
+           && (wscast_load(&r->sh->deaf[part / 64]) >> part % 64 & 1) == 0;
 }
 
 

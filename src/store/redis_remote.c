@@ -99,7 +99,7 @@ ngx_wscast_remote_publish(ngx_wscast_store_t *store,
 
     /* what this host could not receive, its own clients would miss */
 
-    if (!ngx_wscast_bus_receiving(store->bus)) {
+    if (!ngx_wscast_bus_receiving(store->bus, f->channel)) {
         return WSCAST_CLOSE_AWAY;
     }
 

@@ -104,12 +104,12 @@ ngx_wscast_hub_send(ngx_wscast_hub_t *hub, const wscast_pub_fields_t *f,
 
     if (hub->conf->bus.redis_fallback) {
 
-        if (ngx_wscast_bus_away(hub->bus)) {
+        if (ngx_wscast_bus_away(hub->bus, f->channel)) {
             return ngx_wscast_hub_fall_back(hub, f->channel, envelope,
                                             receipt);
         }
 
-        hub->alone = 0;
+        hub->alone &= !ngx_wscast_bus_whole(hub->bus);
     }
 
     rule = ngx_wscast_hub_rule(hub, f->channel);

@@ -91,7 +91,7 @@ test_suspended(void)
 static void
 test_depose(void)
 {
-    uint64_t  epoch;
+    uint64_t  epoch, deaf[WSCAST_RING_PARTS / 64];
 
     fresh(3);
     is_int(wscast_ring_depose(&ring[1], &wake), 0, "nobody leads");
@@ -126,11 +126,21 @@ test_depose(void)
     is_int(append(0, "c", "x"), WSCAST_OK, "what everybody may it can");
     is_int(led(1, WSCAST_REC_PUBLICATION), WSCAST_OK, "the new one can both");
 
-    wscast_ring_redis_up(&ring[0], 1);
+    wscast_ring_redis_up(&ring[0], 1, NULL);
     ok(!sh->redis_up, "the old one does not say that Redis is there");
-    wscast_ring_redis_up(&ring[1], 1);
+    memset(deaf, 0, sizeof(deaf));
+    deaf[1] = 5;
+    wscast_ring_redis_up(&ring[1], 1, deaf);
     ok(sh->redis_up, "the new one does");
-    wscast_ring_redis_up(&ring[0], 0);
+    ok(sh->redis_deaf == 2 && !wscast_ring_receives(&ring[2], 64)
+       && wscast_ring_receives(&ring[2], 65)
+       && !wscast_ring_receives(&ring[2], 66)
+       && wscast_ring_receives(&ring[2], WSCAST_RING_PARTS - 1),
+       "and of which parts of it not");
+    wscast_ring_redis_up(&ring[1], 1, NULL);
+    ok(sh->redis_deaf == 0 && wscast_ring_receives(&ring[2], 64),
+       "until they are there as well");
+    wscast_ring_redis_up(&ring[0], 0, NULL);
     ok(sh->redis_up, "the old one does not say that it is away");
     is_int(wscast_ring_lead(&ring[0], &wake), 0, "the old one follows");
     wscast_ring_resign(&ring[0], &wake);
