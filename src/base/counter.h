@@ -39,6 +39,18 @@
       "Bytes received from clients, frame headers included.")                 \
     X(BYTES_OUT,     COUNTER, "bytes_sent_total",                             \
       "Bytes sent to clients, frame headers included.")                       \
+    X(DEFLATED,      COUNTER, "deflated_total",                               \
+      "Messages compressed, once however many clients receive them.")         \
+    X(DEFLATE_IN,    COUNTER, "deflate_bytes_in_total",                       \
+      "Bytes of these messages before they were compressed.")                 \
+    X(DEFLATE_OUT,   COUNTER, "deflate_bytes_out_total",                      \
+      "Bytes of these messages as they are sent.")                            \
+    X(INFLATED,      COUNTER, "inflated_total",                               \
+      "Compressed messages received from clients.")                           \
+    X(INFLATE_IN,    COUNTER, "inflate_bytes_in_total",                       \
+      "Bytes of these messages as they came.")                                \
+    X(INFLATE_OUT,   COUNTER, "inflate_bytes_out_total",                      \
+      "Bytes of these messages uncompressed.")                                \
     X(DROPPED,       COUNTER, "messages_dropped_total",                       \
       "Messages not queued to slow clients (wscast_send_buffer ... drop).")   \
     X(PUBLISHED,     COUNTER, "publishes_total",                              \

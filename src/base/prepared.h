@@ -90,6 +90,16 @@ wscast_prepared_frame(const wscast_prepared_t *p)
 }
 
 
+/* What stands behind its header. */
+
+static inline wscast_str_t
+wscast_prepared_payload(const wscast_prepared_t *p)
+{
+    return wscast_str(p->bytes + WSCAST_FRAME_HEADER,
+                      p->len - (WSCAST_FRAME_HEADER - p->offset));
+}
+
+
 static inline wscast_prepared_t *
 wscast_prepared_ref(wscast_prepared_t *p)
 {

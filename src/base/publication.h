@@ -52,13 +52,27 @@ typedef struct {
 } wscast_pub_fields_t;
 
 
-/* Encoded forms: one per dialect, later times compression. */
+/* Encoded forms: one per dialect, times how it is packed. */
 
 typedef enum {
     WSCAST_VARIANT_TEXT = 0,
     WSCAST_VARIANT_JSON,
-    WSCAST_VARIANTS
+    WSCAST_DIALECTS
 } wscast_variant_e;
+
+
+typedef enum {
+    WSCAST_PLAIN = 0,
+    WSCAST_PACKED,          /* deflated, with a window of 32 KB */
+    WSCAST_PACKED_SMALL,    /* of 512 bytes */
+    WSCAST_PACKINGS
+} wscast_packing_e;
+
+
+#define WSCAST_VARIANTS  (WSCAST_DIALECTS * WSCAST_PACKINGS)
+
+#define wscast_variant(dialect, packing)                                      \
+    ((dialect) + WSCAST_DIALECTS * (packing))
 
 
 typedef struct {

@@ -17,6 +17,8 @@
 
 
 static void ngx_wscast_conn_free(ngx_wscast_conn_t *conn);
+static void ngx_wscast_conn_inflater(ngx_wscast_conn_t *conn,
+    const wscast_offer_t *agreed);
 static void ngx_wscast_conn_count(ngx_wscast_conn_t *conn);
 static void ngx_wscast_conn_read_handler(ngx_event_t *rev);
 static void ngx_wscast_conn_write_handler(ngx_event_t *wev);
@@ -150,6 +152,8 @@ ngx_wscast_conn_create(ngx_wscast_conns_t *conns, ngx_connection_t *c,
         ngx_wscast_conns_drain_one(conn);
     }
 
+    ngx_wscast_conn_inflater(conn, &params->deflate);
+
     if (wscast_session_open(&conn->session, &conf->session, engine,
                             &ngx_wscast_conn_session_handler, conn, params)
         != WSCAST_OK)
@@ -166,6 +170,26 @@ ngx_wscast_conn_create(ngx_wscast_conns_t *conns, ngx_connection_t *c,
     ngx_post_event(c->read, &ngx_posted_events);
 
     return conn;
+}
+
+
+static void
+ngx_wscast_conn_inflater(ngx_wscast_conn_t *conn, const wscast_offer_t *agreed)
+{
+    wscast_inflater_t  *i;
+
+    if (!agreed->on) {
+        return;
+    }
+
+    i = wscast_inflater_create(conn->conns->deflate, agreed->client_bits);
+
+    if (i == NULL) {
+        ngx_wscast_conn_finalize(conn, WSCAST_CLOSE_NO_MEMORY);
+        return;
+    }
+
+    wscast_assembler_unpack(&conn->assembler, i);
 }
 
 

@@ -61,6 +61,7 @@ struct ngx_wscast_conns_s {
     ngx_uint_t                 count;
     u_char                    *buffer;      /* NGX_WSCAST_READ_BUFFER bytes */
     uint64_t                  *counters;
+    wscast_deflate_t          *deflate;     /* the process's */
 
     /* delivers what has been published and is on its way within this host */
     void                     (*settle)(void *ctx);

@@ -195,6 +195,12 @@ ngx_wscast_conn_message(ngx_wscast_conn_t *conn, wscast_message_t *m)
 
         conn->conns->counters[WSCAST_COUNT_MSG_IN]++;
 
+        if (m->packed) {
+            conn->conns->counters[WSCAST_COUNT_INFLATED]++;
+            conn->conns->counters[WSCAST_COUNT_INFLATE_IN] += m->packed;
+            conn->conns->counters[WSCAST_COUNT_INFLATE_OUT] += m->len;
+        }
+
         if (!wscast_rate_take(&conn->conf->rate, &conn->due,
                               (uint64_t) ngx_current_msec * 1000))
         {

@@ -170,6 +170,7 @@ ngx_http_wscast_create_loc_conf(ngx_conf_t *cf)
     conf->info = NGX_CONF_UNSET_PTR;
     conf->welcome = NGX_CONF_UNSET_PTR;
     conf->heartbeat = NGX_CONF_UNSET;
+    conf->deflate = NGX_CONF_UNSET_UINT;
     conf->subscriptions = NGX_CONF_UNSET_UINT;
     conf->connections_key = NGX_CONF_UNSET_PTR;
     conf->hold = NGX_CONF_UNSET_UINT;
@@ -220,6 +221,7 @@ ngx_http_wscast_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->hold, prev->hold, NGX_HTTP_WSCAST_RELEASE);
 
     ngx_http_wscast_merge_pairs(prev, conf);
+    ngx_http_wscast_merge_deflate(prev, conf);
 
     if (ngx_http_wscast_check_handler(cf, conf) != NGX_CONF_OK) {
         return NGX_CONF_ERROR;
@@ -312,6 +314,8 @@ ngx_http_wscast_merge_session(ngx_conf_t *cf,
     s->channel_length = conf->hub->conf.channel_length;
     s->subscriptions = (unsigned) conf->subscriptions;
     s->ping = (unsigned) ((conf->conn.ping_interval + 999) / 1000);
+    s->deflate_level = (int) conf->deflate;
+    s->deflate_min = conf->deflate_min;
 
     if (conf->subscriptions == 0 || conf->subscriptions > 65536) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,

@@ -110,6 +110,8 @@ typedef struct {
     ngx_flag_t                   heartbeat;
     ngx_str_t                    heartbeat_in;
     ngx_str_t                    heartbeat_out;
+    ngx_uint_t                   deflate;       /* level; 0: off */
+    size_t                       deflate_min;
     ngx_uint_t                   subscriptions;
     ngx_http_complex_value_t    *connections_key;   /* NULL: not counted */
     ngx_uint_t                   connections;
@@ -173,6 +175,12 @@ char *ngx_http_wscast_set_status(ngx_conf_t *cf, ngx_command_t *cmd,
 /* connections.c */
 char *ngx_http_wscast_set_connections(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+
+/* deflate.c */
+char *ngx_http_wscast_set_deflate(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+void ngx_http_wscast_merge_deflate(ngx_http_wscast_loc_conf_t *prev,
+    ngx_http_wscast_loc_conf_t *conf);
 
 /* hub.c */
 char *ngx_http_wscast_hub_block(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -286,6 +286,13 @@ static ngx_command_t  ngx_http_wscast_commands[] = {
       offsetof(ngx_http_wscast_loc_conf_t, subscriptions),
       &ngx_http_wscast_number_slot },
 
+    { ngx_string("wscast_deflate"),
+      NGX_HTTP_WSCAST_ANYWHERE|NGX_CONF_TAKE123,
+      ngx_http_wscast_set_deflate,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("wscast_connections"),
       NGX_HTTP_WSCAST_ANYWHERE|NGX_CONF_TAKE12,
       ngx_http_wscast_set_connections,

@@ -2,6 +2,7 @@
 #include "params.h"
 #include "reply.h"
 #include "../wire/accept.h"
+#include "../wire/offer.h"
 
 
 /* A handshake that is done, on its way from nginx's request to conn. */
@@ -12,6 +13,7 @@ typedef struct {
     ngx_event_t                  start;
     wscast_session_params_t      params;
     wscast_accept_t              accept;
+    char                         extensions[WSCAST_OFFER_ANSWER];
 } ngx_http_wscast_upgrade_t;
 
 
@@ -116,10 +118,12 @@ static ngx_int_t
 ngx_http_wscast_accept(ngx_http_request_t *r, ngx_http_wscast_upgrade_t *u)
 {
     unsigned                 n;
+    wscast_str_t             offers;
     const wscast_dialect_t  *dialect;
     wscast_accept_request_t  a;
 
     ngx_memzero(&a, sizeof(wscast_accept_request_t));
+    offers = wscast_str(NULL, 0);
 
     a.get = (r->method == NGX_HTTP_GET);
     a.http11 = (r->http_version == NGX_HTTP_VERSION_11);
@@ -149,6 +153,9 @@ ngx_http_wscast_accept(ngx_http_request_t *r, ngx_http_wscast_upgrade_t *u)
            != NGX_OK
         || ngx_http_wscast_join_headers(r, "Sec-WebSocket-Protocol",
                                         &a.protocols, &n)
+           != NGX_OK
+        || ngx_http_wscast_join_headers(r, "Sec-WebSocket-Extensions",
+                                        &offers, &n)
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -158,6 +165,10 @@ ngx_http_wscast_accept(ngx_http_request_t *r, ngx_http_wscast_upgrade_t *u)
 
     wscast_accept(&a, &dialect->protocol, 1, dialect->any_protocol,
                   &u->accept);
+
+    if (u->conf->deflate) {
+        (void) wscast_offer(offers, &u->params.deflate);
+    }
 
     return NGX_OK;
 }
@@ -296,6 +307,17 @@ ngx_http_wscast_switch(ngx_http_request_t *r, ngx_http_wscast_upgrade_t *u)
         value.len = u->accept.protocol.len;
 
         if (ngx_http_wscast_header(r, "Sec-WebSocket-Protocol", &value)
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    if (u->params.deflate.on) {
+        value.data = (u_char *) u->extensions;
+        value.len = wscast_offer_answer(&u->params.deflate, u->extensions);
+
+        if (ngx_http_wscast_header(r, "Sec-WebSocket-Extensions", &value)
             != NGX_OK)
         {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;

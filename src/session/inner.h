@@ -100,6 +100,13 @@ const wscast_rule_t *wscast_session_rule(const wscast_session_t *s,
 void wscast_session_welcome(wscast_session_t *s);
 
 /*
+ * The frame of a publication as this client shall have it; the publication's.
+ * NULL and *told as of wscast_prepare_publication().
+ */
+wscast_prepared_t *wscast_session_frame(wscast_session_t *s,
+    wscast_publication_t *pub, unsigned *told);
+
+/*
  * Tells the client something; WSCAST_OK, or the reason for which the connection
  * must end: no memory, or an error in a dialect that has no answers.
  */

@@ -6,7 +6,7 @@
 
 
 static wscast_prepared_t *wscast_prepare_finish(wscast_builder_t *b,
-    unsigned opcode);
+    unsigned bits, unsigned opcode);
 
 
 wscast_prepared_t *
@@ -17,7 +17,7 @@ wscast_prepare_publication(wscast_publication_t *pub,
     wscast_prepared_t  **slot;
 
     *told = 1;
-    slot = &pub->prepared[dialect->variant];
+    slot = &pub->prepared[wscast_variant(dialect->variant, WSCAST_PLAIN)];
 
     if (*slot == NULL) {
         memset(&e, 0, sizeof(wscast_event_t));
@@ -29,6 +29,32 @@ wscast_prepare_publication(wscast_publication_t *pub,
     }
 
     return *slot;
+}
+
+
+wscast_prepared_t *
+wscast_prepare_packed(const wscast_prepared_t *plain,
+    wscast_deflate_t *deflate, unsigned packing, int level)
+{
+    unsigned          opcode;
+    wscast_str_t      packed;
+    wscast_builder_t  b;
+
+    packed = wscast_deflate(deflate, packing == WSCAST_PACKED
+                                     ? WSCAST_WINDOW_BITS
+                                     : WSCAST_WINDOW_SMALL,
+                            level, wscast_prepared_payload(plain));
+
+    if (packed.len == 0) {
+        return NULL;
+    }
+
+    opcode = plain->bytes[plain->offset] & 0x0f;
+
+    wscast_builder_init(&b, packed.len);
+    wscast_builder_str(&b, packed);
+
+    return wscast_prepare_finish(&b, WSCAST_FRAME_RSV1, opcode);
 }
 
 
@@ -56,7 +82,7 @@ wscast_prepare_event(const wscast_dialect_t *dialect,
         return NULL;
     }
 
-    return wscast_prepare_finish(&b, opcode);
+    return wscast_prepare_finish(&b, 0, opcode);
 }
 
 
@@ -68,7 +94,7 @@ wscast_prepare_frame(unsigned opcode, const void *data, size_t len)
     wscast_builder_init(&b, len);
     wscast_builder_put(&b, data, len);
 
-    return wscast_prepare_finish(&b, opcode);
+    return wscast_prepare_finish(&b, 0, opcode);
 }
 
 
@@ -100,12 +126,12 @@ wscast_prepare_close(unsigned code, const char *text)
 
 
 static wscast_prepared_t *
-wscast_prepare_finish(wscast_builder_t *b, unsigned opcode)
+wscast_prepare_finish(wscast_builder_t *b, unsigned bits, unsigned opcode)
 {
     size_t         len;
     unsigned char  header[WSCAST_FRAME_HEADER];
 
-    len = wscast_frame_header(header, WSCAST_FRAME_FIN, opcode,
+    len = wscast_frame_header(header, WSCAST_FRAME_FIN | bits, opcode,
                               wscast_builder_payload(b).len);
 
     return wscast_builder_finish(b, header, len);

@@ -11,6 +11,7 @@
 #include "../base/prepared.h"
 #include "../base/publication.h"
 #include "../dialect/dialect.h"
+#include "../wire/deflate.h"
 #include "../wire/frame.h"
 
 
@@ -21,6 +22,13 @@
  */
 wscast_prepared_t *wscast_prepare_publication(wscast_publication_t *pub,
     const wscast_dialect_t *dialect, unsigned *told);
+
+/*
+ * The same message, packed; one reference.  NULL: that would not be smaller, or
+ * there is no memory.
+ */
+wscast_prepared_t *wscast_prepare_packed(const wscast_prepared_t *plain,
+    wscast_deflate_t *deflate, unsigned packing, int level);
 
 /* The frame of an event; one reference, the caller's.  *told as above. */
 wscast_prepared_t *wscast_prepare_event(const wscast_dialect_t *dialect,

@@ -50,7 +50,7 @@ wscast_entry_hold(wscast_subscription_t *sub, wscast_publication_t *pub)
         return;
     }
 
-    p = wscast_prepare_publication(pub, s->conf->dialect, &told);
+    p = wscast_session_frame(s, pub, &told);
 
     if (p == NULL) {
 

@@ -7,6 +7,10 @@ static wscast_status_t wscast_session_copy(wscast_session_t *s,
     const wscast_session_params_t *params);
 static wscast_status_t wscast_session_command(wscast_session_t *s,
     unsigned opcode, unsigned char *data, size_t len);
+static unsigned wscast_session_packing(const wscast_engine_t *engine,
+    const wscast_offer_t *agreed);
+static wscast_prepared_t *wscast_session_pack(wscast_session_t *s,
+    wscast_prepared_t *plain);
 static void wscast_session_keep(unsigned char **p, wscast_str_t from,
     wscast_str_t *to);
 
@@ -30,6 +34,7 @@ wscast_session_open(wscast_session_t *s, const wscast_session_conf_t *conf,
     s->own_grants = params->own_grants ? 1 : 0;
     s->token_grants = params->token_grants;
     s->token = params->token ? 1 : 0;
+    s->packing = wscast_session_packing(engine, &params->deflate);
     s->expires = params->expires;
 
     memcpy(s->client, params->id, WSCAST_CLIENT_ID);
@@ -112,6 +117,19 @@ wscast_session_copy(wscast_session_t *s,
     wscast_session_keep(&p, channel, &s->channel);
 
     return WSCAST_OK;
+}
+
+
+static unsigned
+wscast_session_packing(const wscast_engine_t *engine,
+    const wscast_offer_t *agreed)
+{
+    if (engine->deflate == NULL || !agreed->on) {
+        return WSCAST_PLAIN;
+    }
+
+    return agreed->bits == WSCAST_WINDOW_BITS ? WSCAST_PACKED
+                                              : WSCAST_PACKED_SMALL;
 }
 
 
@@ -340,7 +358,7 @@ wscast_session_deliver(wscast_subscription_t *sub, wscast_publication_t *pub)
         return;
     }
 
-    p = wscast_prepare_publication(pub, s->conf->dialect, &told);
+    p = wscast_session_frame(s, pub, &told);
 
     if (p) {
         s->handler->send(s->ctx, p);
@@ -348,6 +366,57 @@ wscast_session_deliver(wscast_subscription_t *sub, wscast_publication_t *pub)
     } else if (told) {
         s->handler->finalize(s->ctx, WSCAST_CLOSE_NO_MEMORY);
     }
+}
+
+
+/*
+ * Packed by the first who needs it so, for all who do.  What goes to one
+ * client alone (answers, what it has missed) is never packed.
+ */
+
+wscast_prepared_t *
+wscast_session_frame(wscast_session_t *s, wscast_publication_t *pub,
+    unsigned *told)
+{
+    wscast_prepared_t  *plain, **slot;
+
+    plain = wscast_prepare_publication(pub, s->conf->dialect, told);
+
+    if (plain == NULL || s->packing == WSCAST_PLAIN
+        || wscast_prepared_payload(plain).len < s->conf->deflate_min)
+    {
+        return plain;
+    }
+
+    slot = &pub->prepared[wscast_variant(s->conf->dialect->variant,
+                                         s->packing)];
+
+    if (*slot == NULL) {
+        *slot = wscast_session_pack(s, plain);
+    }
+
+    return *slot;
+}
+
+
+static wscast_prepared_t *
+wscast_session_pack(wscast_session_t *s, wscast_prepared_t *plain)
+{
+    wscast_prepared_t  *p;
+
+    p = wscast_prepare_packed(plain, s->engine->deflate, s->packing,
+                              s->conf->deflate_level);
+
+    /* it stays as it is if that would not make it smaller */
+
+    if (p == NULL) {
+        p = wscast_prepared_ref(plain);
+    }
+
+    s->engine->packed(s->engine->ctx, wscast_prepared_payload(plain).len,
+                      wscast_prepared_payload(p).len);
+
+    return p;
 }
 
 

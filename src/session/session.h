@@ -20,6 +20,7 @@
 #include "../dialect/dialect.h"
 #include "../auth/token.h"
 #include "../fanout/fanout.h"
+#include "../wire/deflate.h"
 
 
 #define WSCAST_UNANSWERED  256          /* publishes of one client under way */
@@ -38,6 +39,7 @@ typedef struct {
     size_t                           nrules;
     const wscast_keys_t             *keys;      /* of tokens; or NULL */
     unsigned                         leeway;    /* s, of their times */
+    wscast_deflate_t                *deflate;   /* of the process; or NULL */
     unsigned                         receipts;  /* 1: publish() may be answered
                                                    later */
 
@@ -73,6 +75,10 @@ typedef struct {
     /* A subscription that had a position was resumed, or was not. */
     void                           (*recovered)(void *ctx, unsigned done);
 
+    /* A message was packed: bytes before and after. */
+    void                           (*packed)(void *ctx, size_t before,
+                                             size_t after);
+
     uint64_t                       (*now)(void *ctx);   /* ms since 1970 */
     void                            *ctx;
 } wscast_engine_t;
@@ -86,6 +92,8 @@ typedef struct {
     size_t                           channel_length;    /* bytes */
     unsigned                         subscriptions;     /* at most */
     unsigned                         ping;              /* s, for welcome */
+    int                              deflate_level;     /* 0: off */
+    size_t                           deflate_min;       /* bytes worth it */
 } wscast_session_conf_t;
 
 
@@ -105,6 +113,7 @@ typedef struct {
     wscast_str_t                     sub;       /* of the token; or empty */
     wscast_grants_t                 *token_grants;  /* or NULL; the session's */
     uint64_t                         expires;   /* ms since 1970; 0: never */
+    wscast_offer_t                   deflate;   /* what was agreed on */
 } wscast_session_params_t;
 
 
@@ -162,6 +171,7 @@ struct wscast_session_s {
     char                             client[WSCAST_CLIENT_ID];
     char                             known[WSCAST_CLIENT_ID];   /* as others know
                                                  this member; zeros: as client */
+    unsigned                         packing:2;     /* wscast_packing_e */
     unsigned                         own_grants:1;
     unsigned                         token:1;
     unsigned                         resuming:1;    /* it was blocked */

@@ -21,6 +21,7 @@ static void ngx_wscast_engine_cancel(void *ctx, wscast_query_t *q);
 static void ngx_wscast_engine_leave(void *ctx, const wscast_rule_t *rule,
     wscast_str_t channel, wscast_str_t client, unsigned lost);
 static void ngx_wscast_engine_recovered(void *ctx, unsigned done);
+static void ngx_wscast_engine_packed(void *ctx, size_t before, size_t after);
 static uint64_t ngx_wscast_engine_now(void *ctx);
 
 
@@ -34,6 +35,7 @@ ngx_wscast_hub_engine(ngx_wscast_hub_t *hub)
     hub->engine.nrules = hub->conf->rules ? hub->conf->rules->nelts : 0;
     hub->engine.keys = hub->conf->keys;
     hub->engine.leeway = (unsigned) hub->conf->leeway;
+    hub->engine.deflate = hub->conns.deflate;
     hub->engine.receipts = (unsigned) ngx_wscast_bus_remote(hub->bus);
     hub->engine.publish = ngx_wscast_engine_publish;
     hub->engine.position = ngx_wscast_engine_position;
@@ -41,6 +43,7 @@ ngx_wscast_hub_engine(ngx_wscast_hub_t *hub)
     hub->engine.cancel = ngx_wscast_engine_cancel;
     hub->engine.leave = ngx_wscast_engine_leave;
     hub->engine.recovered = ngx_wscast_engine_recovered;
+    hub->engine.packed = ngx_wscast_engine_packed;
     hub->engine.now = ngx_wscast_engine_now;
     hub->engine.ctx = hub;
 }
@@ -243,6 +246,21 @@ ngx_wscast_engine_recovered(void *ctx, unsigned done)
     hub = ctx;
     ngx_wscast_bus_counters(hub->bus)[done ? WSCAST_COUNT_RECOVERED
                                            : WSCAST_COUNT_UNRECOVERED]++;
+}
+
+
+static void
+ngx_wscast_engine_packed(void *ctx, size_t before, size_t after)
+{
+    uint64_t          *counters;
+    ngx_wscast_hub_t  *hub;
+
+    hub = ctx;
+    counters = ngx_wscast_bus_counters(hub->bus);
+
+    counters[WSCAST_COUNT_DEFLATED]++;
+    counters[WSCAST_COUNT_DEFLATE_IN] += before;
+    counters[WSCAST_COUNT_DEFLATE_OUT] += after;
 }
 
 

@@ -5,6 +5,7 @@
 typedef struct {
     ngx_wscast_hub_t   **hubs;
     ngx_uint_t           n;
+    wscast_deflate_t    *deflate;
 } ngx_wscast_worker_t;
 
 
@@ -31,6 +32,13 @@ ngx_wscast_worker_init(ngx_cycle_t *cycle, ngx_wscast_hub_conf_t **confs,
 
     hubs = ngx_calloc((n ? n : 1) * sizeof(ngx_wscast_hub_t *), cycle->log);
     if (hubs == NULL) {
+        return;
+    }
+
+    ngx_wscast_worker.deflate = wscast_deflate_create();
+
+    if (ngx_wscast_worker.deflate == NULL) {
+        ngx_free(hubs);
         return;
     }
 
@@ -62,8 +70,10 @@ ngx_wscast_worker_exit(void)
     }
 
     ngx_free(ngx_wscast_worker.hubs);
+    wscast_deflate_destroy(ngx_wscast_worker.deflate);
 
     ngx_wscast_worker.hubs = NULL;
+    ngx_wscast_worker.deflate = NULL;
     ngx_wscast_worker.n = 0;
 }
 
@@ -104,6 +114,7 @@ ngx_wscast_hub_create(ngx_cycle_t *cycle, ngx_wscast_hub_conf_t *conf)
         return NULL;
     }
 
+    hub->conns.deflate = ngx_wscast_worker.deflate;
     ngx_wscast_hub_engine(hub);
 
     return hub;

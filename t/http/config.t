@@ -51,9 +51,15 @@ good_config('a location of all directives', location(<<'CONF'));
     wscast_message_size   32k;
     wscast_send_buffer    512k drop;
     wscast_subscriptions  10;
+    wscast_deflate        on level=9 min=1k;
     wscast_drain          30s;
     wscast_request        hold;
 CONF
+good_config('compression above the location, and not in it', $HUB
+    . server('wscast_deflate on; location / { wscast chat; '
+        . 'wscast_deflate off; }'));
+good_config('compression of all messages',
+    location('wscast chat; wscast_deflate on min=0;'));
 good_config('directives above the location', $HUB . server(<<'CONF'));
     wscast_ping         10s;
     wscast_origin       any;
@@ -176,6 +182,16 @@ for my $bad (
     ['wscast_origin', 'https://a.example/path'],
     ['wscast_origin', 'https://a.example/'], ['wscast_origin', 'a.example'],
     ['wscast_origin', 'any https://a.example', 'any'],
+    ['wscast_deflate', 'maybe'], ['wscast_deflate', 'level=3', 'level=3'],
+    ['wscast_deflate', 'on level=0', 'level=0'],
+    ['wscast_deflate', 'on level=10', 'level=10'],
+    ['wscast_deflate', 'on level=', 'level='],
+    ['wscast_deflate', 'on level=high', 'level=high'],
+    ['wscast_deflate', 'on min=some', 'min=some'],
+    ['wscast_deflate', 'on min=', 'min='],
+    ['wscast_deflate', 'on min=-1', 'min=-1'],
+    ['wscast_deflate', 'on window=9', 'window=9'],
+    ['wscast_deflate', 'off min=1k', 'off'],
 ) {
     my ($name, $values, $value) = @$bad;
     $value //= $values;
@@ -188,6 +204,9 @@ bad_config('a message larger than the zone can carry',
     qr/wscast_message_size/, qr/16m|zone/);
 bad_config('a channel name that no channel can have',
     location('wscast chat; wscast_channel "";'), qr/wscast_channel/);
+bad_config('compression twice',
+    location('wscast chat; wscast_deflate on; wscast_deflate off;'),
+    qr/"wscast_deflate" directive is duplicate/);
 bad_config('a directive twice',
     location('wscast chat; wscast_ping 1s; wscast_ping 2s;'),
     qr/"wscast_ping" directive is duplicate/);

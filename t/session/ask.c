@@ -1,5 +1,5 @@
 /* session: members, questions about a channel, and new tokens. */
-/* libs: -lcjson -lcrypto */
+/* libs: -lcjson -lcrypto -lz */
 
 #include "session_case.h"
 

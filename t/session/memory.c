@@ -2,7 +2,7 @@
  * session: one conversation that has everything, in which each allocation
  * fails, and which ends at each of its steps.
  */
-/* libs: -lcjson -lcrypto */
+/* libs: -lcjson -lcrypto -lz */
 
 #include "session_case.h"
 #include "token_case.h"

@@ -1,5 +1,5 @@
 /* prepare: what is encoded is a whole frame, once per variant. */
-/* libs: -lcjson */
+/* libs: -lcjson -lz */
 
 #include "../lib/unit.h"
 
@@ -7,6 +7,7 @@
 #include "../../src/base/prepared.c"
 #include "../../src/base/publication.c"
 #include "../../src/wire/frame.c"
+#include "../../src/wire/deflate.c"
 #include "../../src/base/scan.c"
 #include "../../src/base/quote.c"
 #include "../../src/dialect/text.c"

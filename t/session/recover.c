@@ -1,5 +1,5 @@
 /* session: a subscribe that goes on where its client was. */
-/* libs: -lcjson -lcrypto */
+/* libs: -lcjson -lcrypto -lz */
 
 #include "session_case.h"
 

@@ -1,5 +1,5 @@
 /* session: one client's conversation, between a bus and a connection. */
-/* libs: -lcjson -lcrypto */
+/* libs: -lcjson -lcrypto -lz */
 
 #include "session_case.h"
 

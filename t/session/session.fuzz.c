@@ -9,7 +9,7 @@
  * exactly once, and nothing at all is told after the close.  Positions have no
  * hole, see fuzz_store.h, and members leave as often as they join.
  */
-/* libs: -lcjson -lcrypto */
+/* libs: -lcjson -lcrypto -lz */
 
 #include "../lib/fuzz_main.h"
 
@@ -27,6 +27,7 @@
 #include "../../src/auth/token.c"
 #include "../../src/fanout/fanout.c"
 #include "../../src/wire/frame.c"
+#include "../../src/wire/deflate.c"
 #include "../../src/base/scan.c"
 #include "../../src/base/quote.c"
 #include "../../src/dialect/text.c"

@@ -26,6 +26,7 @@
 #include "../../src/auth/token.c"
 #include "../../src/fanout/fanout.c"
 #include "../../src/wire/frame.c"
+#include "../../src/wire/deflate.c"
 #include "../../src/base/scan.c"
 #include "../../src/base/quote.c"
 #include "../../src/dialect/text.c"

@@ -6,6 +6,8 @@ package Wscast::WebSocket;
 #   my $ws = $nginx->ws('/ws', origin => ..., protocol => ..., tls => 1);
 #   $ws->text('hello');  $ws->binary($bytes);  $ws->json({ type => 'ping' });
 #   my $m = $ws->recv;             { op, data } of a data message; undef: over
+#   my $ws = $nginx->ws('/ws', deflate => 'permessage-deflate');
+#   $ws->packed('hello');          $m->{packed} are the bytes it came in
 #   my $frame = $ws->frame;        any frame, control frames too
 #   my $end = $ws->close(1000);    { code, reason, clean, reset }
 #   my $end = $ws->wait_close;
@@ -31,6 +33,7 @@ use MIME::Base64 qw(encode_base64);
 use Scalar::Util qw(weaken);
 use Socket qw(IPPROTO_TCP TCP_NODELAY SOL_SOCKET SO_RCVBUF SO_LINGER);
 use Time::HiRes qw(time);
+use Wscast::Deflate;
 
 use constant {
     CONTINUATION => 0, TEXT => 1, BINARY => 2,
@@ -118,6 +121,9 @@ sub request {
     push @lines, "Origin: $option{origin}" if defined $option{origin};
     push @lines, "Sec-WebSocket-Protocol: $option{protocol}"
         if defined $option{protocol};
+    push @lines, "Sec-WebSocket-Extensions: $_"
+        for ref $option{deflate} ? @{ $option{deflate} }
+            : $option{deflate} // ();
     push @lines, @{ $option{headers} // [] };
 
     return join "\r\n", ($option{method} // 'GET') . " $option{path} HTTP/"
@@ -160,6 +166,9 @@ sub read_response {
         croak "a body is announced: $r->{head}"
             if defined $h->{'content-length'}
                 || defined $h->{'transfer-encoding'};
+        $self->{agreed} = Wscast::Deflate->new(
+            $h->{'sec-websocket-extensions'}, $self->{deflate})
+            if defined $h->{'sec-websocket-extensions'};
     }
 
     return $r;
@@ -234,6 +243,14 @@ sub flush {
 sub send_frame {
     my ($self, $opcode, $payload, %option) = @_;
     return $self->raw(frame_bytes($opcode, $payload, %option));
+}
+
+# A text message as it is compressed; more options: op, the opcode.
+
+sub packed {
+    my ($self, $data, %option) = @_;
+    return $self->raw(frame_bytes($option{op} // TEXT,
+        $self->{agreed}->pack($data), rsv => 4));
 }
 
 sub text   { my $s = shift; return $s->raw(frame_bytes(TEXT,   @_)) }
@@ -334,8 +351,10 @@ sub take_frame {
     my $op   = $first & 15;
     my $head = 2;
 
+    my $packed = $first & 0x40 && $self->{agreed} && $op < CLOSE;
+
     croak sprintf 'server frame begins with %#x', $first
-        if ($first & 0xf0) != 0x80;
+        if ($first & 0xf0) != ($packed ? 0xc0 : 0x80);
     croak "server frame of opcode $op"
         if $op != TEXT && $op != BINARY && ($op < CLOSE || $op > PONG);
     croak 'server frame is masked' if $n & 128;
@@ -359,6 +378,8 @@ sub take_frame {
     my $data = substr $self->{in}, 0, $head + $n, '';
     substr $data, 0, $head, '';
     $self->{frames}++;
+    my $size = length $data;
+    $data = $self->{agreed}->unpack($data) if $packed;
 
     if ($op == TEXT && $data =~ /[\x80-\xff]/) {
         my $copy = $data;
@@ -369,7 +390,7 @@ sub take_frame {
     croak 'server frame after its close frame' if $self->{close};
     $self->_closed($data) if $op == CLOSE;
 
-    return { op => $op, data => $data };
+    return { op => $op, data => $data, $packed ? (packed => $size) : () };
 }
 
 sub _closed {
