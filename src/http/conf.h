@@ -191,6 +191,10 @@ char *ngx_http_wscast_block(ngx_conf_t *cf, ngx_uint_t type);
 ngx_int_t ngx_http_wscast_hub_zone(ngx_conf_t *cf,
     ngx_http_wscast_hub_t *hub);
 
+/* zone.c: of a configuration in force: what has not been kept. */
+void ngx_http_wscast_zones_tell(ngx_cycle_t *cycle,
+    ngx_http_wscast_main_conf_t *wmcf);
+
 /* rule.c */
 char *ngx_http_wscast_rule_set_channel(ngx_conf_t *cf,
     ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_uint_t n);

@@ -372,6 +372,14 @@ ngx_module_t  ngx_http_wscast_module = {
 static ngx_int_t
 ngx_http_wscast_init_module(ngx_cycle_t *cycle)
 {
+    ngx_http_wscast_main_conf_t  *wmcf;
+
+    wmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_wscast_module);
+
+    if (wmcf) {
+        ngx_http_wscast_zones_tell(cycle, wmcf);
+    }
+
     if (ngx_process == NGX_PROCESS_SINGLE && ngx_wscast_worker_running()) {
         ngx_wscast_worker_exit();
         ngx_http_wscast_start(cycle);

@@ -278,6 +278,14 @@ sub alone {
         'the new zone counts its own clients');
     $back->drop;
     ok(alone(), 'the old workers end');
+
+    my @told = $nginx->log_text =~ /\[warn\] .*wscast: (the zone of .*)/g;
+    is("@told", 'the zone of hub "local" has 8388608 bytes now, not 16777216: '
+        . 'it begins empty, and workers of before do not share it',
+        'one line tells it, of the one hub that it is true of');
+    reload(drain => '2s', zone => '8m');
+    is((() = $nginx->log_text =~ /wscast: the zone of/g), 1,
+        '... and of a reload without such a change there is none');
 }
 
 # -- nginx's own patience ------------------------------------------------

@@ -15,6 +15,7 @@ package Wscast::Host;
 #   connections => N   worker_connections
 #   main, events       directives for these contexts
 #   redis => $redis    see above
+#   daemon => 1        nginx leaves the foreground; upgrade() needs it
 #   plain => 1         no status server, no gauges: the module is not examined
 #   no_module => 1     without load_module
 #   gauges => 0        the gauges are not examined at the end
@@ -112,7 +113,7 @@ sub _certificate {
 }
 
 my $TEMPLATE = <<'CONF';
-daemon off;
+daemon %%DAEMON%%;
 pid %%PREFIX%%/nginx.pid;
 error_log %%PREFIX%%/logs/error.log info;
 %%MAIN%%
@@ -152,6 +153,7 @@ sub configure {
 
     my %part = (
         MAIN        => $main,
+        DAEMON      => $self->{daemon} ? 'on' : 'off',
         CONNECTIONS => $self->{connections},
         EVENTS      => $self->{events} // '',
         STATUS      => $self->{plain} ? '' : $STATUS,
@@ -170,8 +172,17 @@ sub configure {
 sub _command {
     my ($self, @more) = @_;
 
-    return ($ENV{WSCAST_NGINX} // 'nginx', '-p', "$self->{dir}/",
+    return (_binary(), '-p', "$self->{dir}/",
         '-e', $self->log_file, '-c', 'conf/nginx.conf', @more);
+}
+
+# With its path: an upgrade executes what nginx was called as.
+
+sub _binary {
+    my $name = $ENV{WSCAST_NGINX} // 'nginx';
+    return $name if $name =~ m{/};
+    my ($file) = grep { -x } map { "$_/$name" } split /:/, $ENV{PATH};
+    return $file // $name;
 }
 
 sub _spawn {
@@ -218,6 +229,8 @@ sub start {
     $self->{pid} = $self->_spawn("$self->{dir}/logs/output",
         $self->_command);
 
+    $self->_adopt if $self->{daemon};
+
     my $up = Wscast::wait_until(sub {
         return 1 if $self->_reap;
         return -s "$self->{dir}/nginx.pid"
@@ -229,10 +242,57 @@ sub start {
     return $self;
 }
 
+# The master is nobody's child, or that of another master.
+
+sub _adopt {
+    my ($self) = @_;
+
+    waitpid $self->{pid}, 0;
+    die "$self->{name}: nginx did not start\n" if $?;
+    $self->{pid} = Wscast::wait_until(sub { $self->_pid_file('') });
+    $self->{adopted} = 1;
+
+    return;
+}
+
+sub _pid_file {
+    my ($self, $suffix) = @_;
+    return _slurp("$self->{dir}/nginx.pid$suffix") =~ /^(\d+)/ ? $1 : 0;
+}
+
+# Starts another nginx beside this one, as one does to replace its binary: this
+# host is the new one from then on.  Returns the old one.
+
+sub upgrade {
+    my ($self) = @_;
+    my $old = bless { %$self, name => "the old $self->{name}" }, ref $self;
+
+    $old->signal('USR2');
+    my $there = Wscast::wait_until(sub {
+        my $pid = $self->_pid_file('');
+        return 0 if !$pid || $pid == $old->{pid}
+            || $self->_pid_file('.oldbin') != $old->{pid};
+        $self->{pid} = $pid;
+        return $self->workers >= $self->{workers};
+    }, 15);
+
+    die "$self->{name}: no new nginx\n" if !$there;
+    $self->{before} = $old;
+
+    return $old;
+}
+
 sub _reap {
     my ($self) = @_;
 
     return 1 if $self->{ended};
+
+    if ($self->{adopted}) {
+        return 0 if _slurp("/proc/$self->{pid}/stat") =~ /\) [^ZX] /;
+        $self->{status} = 0;
+        return $self->{ended} = 1;
+    }
+
     return 0 if waitpid($self->{pid}, WNOHANG) != $self->{pid};
 
     $self->{status} = $?;
@@ -383,6 +443,7 @@ sub crash {
 sub abandon {
     my ($self) = @_;
     $self->_force if $self->{pid} && !$self->_reap;
+    $self->{before}->abandon if $self->{before};
     return;
 }
 
