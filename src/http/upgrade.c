@@ -1,5 +1,6 @@
 #include "conf.h"
 #include "params.h"
+#include "release.h"
 #include "reply.h"
 #include "../wire/accept.h"
 #include "../wire/offer.h"
@@ -27,7 +28,6 @@ static ngx_int_t ngx_http_wscast_switch(ngx_http_request_t *r,
     ngx_http_wscast_upgrade_t *u);
 static void ngx_http_wscast_write_handler(ngx_http_request_t *r);
 static void ngx_http_wscast_start_handler(ngx_event_t *ev);
-static void ngx_http_wscast_release(ngx_http_request_t *r);
 static void ngx_http_wscast_end_released(void *data, ngx_connection_t *c);
 static void ngx_http_wscast_end_held(void *data, ngx_connection_t *c);
 static void ngx_http_wscast_cleanup(void *data);
@@ -387,6 +387,7 @@ ngx_http_wscast_start_handler(ngx_event_t *ev)
     ngx_connection_t             *c;
     ngx_http_request_t           *r;
     ngx_wscast_hub_t             *hub;
+    ngx_wscast_conn_t            *conn;
     ngx_http_core_loc_conf_t     *clcf;
     ngx_http_wscast_upgrade_t    *u;
     ngx_http_wscast_loc_conf_t   *wlcf;
@@ -433,13 +434,12 @@ ngx_http_wscast_start_handler(ngx_event_t *ev)
     hold = (wlcf->hold == NGX_HTTP_WSCAST_HOLD
             || r->main->limit_conn_status != 0);
 
-    if (ngx_wscast_conn_create(&hub->conns, c, &wlcf->conn, &hub->engine,
-                               &u->params, input, len,
-                               hold ? ngx_http_wscast_end_held
-                                    : ngx_http_wscast_end_released,
-                               hold ? r : NULL)
-        == NULL)
-    {
+    conn = ngx_wscast_conn_create(&hub->conns, c, &wlcf->conn, &hub->engine,
+                                  &u->params, input, len,
+                                  hold ? ngx_http_wscast_end_held
+                                       : ngx_http_wscast_end_released,
+                                  hold ? r : NULL);
+    if (conn == NULL) {
         goto failed;
     }
 
@@ -448,6 +448,10 @@ ngx_http_wscast_start_handler(ngx_event_t *ev)
 
     if (!hold) {
         ngx_http_wscast_release(r);
+
+        if (conn->expiry) {
+            conn->expiry->log = c->log;
+        }
     }
 
     return;
@@ -456,60 +460,6 @@ failed:
 
     ngx_http_finalize_request(r, NGX_ERROR);
     ngx_http_run_posted_requests(c);
-}
-
-
-/*
- * Frees the request, as between two requests of a keepalive connection: about
- * 10 KB a client.  The access log is written here.
- */
-
-static void
-ngx_http_wscast_release(ngx_http_request_t *r)
-{
-    ngx_buf_t              *b;
-    ngx_chain_t            *ln;
-    ngx_connection_t       *c;
-    ngx_http_connection_t  *hc;
-
-    c = r->connection;
-    hc = r->http_connection;
-
-    ngx_http_free_request(r, 0);
-
-    c->destroyed = 0;
-    c->log->action = "serving a websocket";
-
-    /* the buffers of the request's header, the small and the large ones */
-
-    b = c->buffer;
-
-    if (b && ngx_pfree(c->pool, b->start) == NGX_OK) {
-        b->start = NULL;
-        b->pos = NULL;
-        b->last = NULL;
-        b->end = NULL;
-    }
-
-    for (ln = hc->free; ln; ln = ln->next) {
-        (void) ngx_pfree(c->pool, ln->buf->start);
-        ln->buf->start = NULL;
-    }
-
-    for (ln = hc->busy; ln; ln = ln->next) {
-        (void) ngx_pfree(c->pool, ln->buf->start);
-        ln->buf->start = NULL;
-    }
-
-    hc->free = NULL;
-    hc->busy = NULL;
-    hc->nbusy = 0;
-
-#if (NGX_HTTP_SSL)
-    if (c->ssl) {
-        ngx_ssl_free_buffer(c);
-    }
-#endif
 }
 
 
