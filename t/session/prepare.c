@@ -159,11 +159,72 @@ test_publication(void)
 }
 
 
+static void
+test_packed(void)
+{
+    size_t              n, calls;
+    char                text[400];
+    wscast_str_t        f;
+    wscast_prepared_t  *plain, *p;
+    wscast_deflate_t   *d;
+
+    memset(text, 'x', sizeof(text));
+    d = wscast_deflate_create();
+
+    plain = wscast_prepare_frame(WSCAST_OP_TEXT, text, sizeof(text));
+    f = wscast_prepared_payload(plain);
+    is_mem(f.data, f.len, text, sizeof(text),
+           "a payload is what stands behind the header");
+
+    p = wscast_prepare_packed(plain, d, WSCAST_PACKED, 1);
+    f = wscast_prepared_frame(p);
+    ok(f.len < 20 && f.data[0] == 0xc1 && f.data[1] == f.len - 2,
+       "packed it is a shorter frame, with RSV1, and a text still");
+    wscast_prepared_release(p);
+
+    p = wscast_prepare_packed(plain, d, WSCAST_PACKED_SMALL, 1);
+    f = wscast_prepared_frame(p);
+    ok(f.len < 20 && f.data[0] == 0xc1, "with a small window, too");
+    wscast_prepared_release(p);
+    wscast_prepared_release(plain);
+
+    plain = wscast_prepare_frame(WSCAST_OP_BINARY, text, sizeof(text));
+    p = wscast_prepare_packed(plain, d, WSCAST_PACKED, 1);
+    is_int(wscast_prepared_frame(p).data[0], 0xc2, "a binary stays binary");
+    wscast_prepared_release(p);
+
+    for (n = 1; n < 20; n++) {
+        unit_alloc_reset(n);
+        p = wscast_prepare_packed(plain, d, WSCAST_PACKED, 2 + (int) n % 2);
+        calls = unit_calls;
+        unit_alloc_reset(0);
+
+        if (calls < n || p) {
+            break;
+        }
+    }
+
+    ok(n > 4 && p && calls < n, "without memory there is none");
+    wscast_prepared_release(p);
+    wscast_prepared_release(plain);
+
+    unit_fill(text, sizeof(text));
+    plain = wscast_prepare_frame(WSCAST_OP_BINARY, text, sizeof(text));
+    ok(wscast_prepare_packed(plain, d, WSCAST_PACKED, 9) == NULL,
+       "nor of what would not be smaller");
+    wscast_prepared_release(plain);
+
+    wscast_deflate_destroy(d);
+    is_int(unit_live, 0, "nothing is left");
+}
+
+
 int
 main(void)
 {
     test_frames();
     test_publication();
+    test_packed();
 
     return done();
 }

@@ -1,10 +1,11 @@
-# The cases of the Autobahn test suite's sections 1 to 7, 9 and 10, judged
-# strictly: whole as the suite sends them, and cut into pieces of one byte and
-# of seven.
+# The cases of the Autobahn test suite's sections 1 to 7, 9, 10, 12 and 13,
+# judged strictly: whole as the suite sends them, and those of the first
+# sections cut into pieces of one byte and of seven, too.
 
 use lib 't/lib';
 use Wscast;
 use Wscast::Autobahn;
+use Wscast::Autobahn::Deflate;
 use Wscast::Autobahn::Frames;
 use Wscast::Autobahn::Large;
 use Wscast::Autobahn::Text;
@@ -24,6 +25,7 @@ server {
         wscast_message_size  16m;
         wscast_send_buffer   40m;
         wscast_heartbeat     off;
+        wscast_deflate       on min=0;
         wscast_origin        any;
     }
 }
@@ -32,8 +34,10 @@ CONF
 my @small = (Wscast::Autobahn::Frames::cases(),
     Wscast::Autobahn::Text::cases());
 my @large = Wscast::Autobahn::Large::cases();
+my @packed = Wscast::Autobahn::Deflate::cases();
 
-is(@small + @large, 301, 'the suite has 301 cases in these sections');
+is(@small + @large, 301, 'the suite has 301 cases without compression');
+is(@packed, 216, '... and 216 with it');
 
 sub passes {
     my ($how, $cases, %option) = @_;
@@ -51,5 +55,13 @@ passes(', a byte a write',
     [grep { $_->{id} !~ /^(?:1\.[12]\.[678]|7\.1\.6|10\.1\.1)$/ } @small],
     cut => 1);
 passes('', \@large, at_once => 4);
+passes('', \@packed);
+
+my $hub = $nginx->hub;
+
+# 1188 of each data, and of each parameters
+is($hub->{inflated_total}, 12 * 1188, 'each message came compressed');
+cmp_ok($hub->{deflate_bytes_out_total}, '<',
+    0.6 * $hub->{deflate_bytes_in_total}, '... and went so, and smaller');
 
 done_testing();

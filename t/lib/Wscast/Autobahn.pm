@@ -17,6 +17,9 @@ package Wscast::Autobahn;
 # expect    the events in order: [text => $data], [binary => ...],
 #           [pong => ...]
 # again     what to send and how often, each time when the echo has come
+# deflate   offers of permessage-deflate, of which one must be accepted
+# series    called with the client: what to send next, as it comes back, [kind,
+#           data, bytes]; nothing when it is over
 # end       { by => 'us', codes => [...], clean => 1 }: when all of expect has
 #           come we close with 1000 (unless there was a close step), and the
 #           server's close frame has one of these codes
@@ -61,11 +64,15 @@ sub run {
 
 sub _begin {
     my ($port, $path, $case, %option) = @_;
+    my $ws = Wscast::WebSocket->new($port, $path,
+        deflate => $case->{deflate});
 
     return {
         %$case,
         cut     => $option{cut},
-        ws      => Wscast::WebSocket->new($port, $path),
+        ws      => $ws,
+        problem => $case->{deflate} && !$ws->{agreed}
+            ? 'compression was not agreed on' : undef,
         steps   => [@{ $case->{steps} }],
         again   => $case->{again} ? [@{ $case->{again} }] : undef,
         events  => [],
@@ -141,6 +148,7 @@ sub _receive {
         next if $frame->{op} == Wscast::WebSocket::CLOSE;
         push @{ $run->{events} }, [$KIND{ $frame->{op} }, $frame->{data}];
         _again($run) if $run->{again};
+        _series($run) if $run->{series};
     }
 
     $run->{problem} = $@ if $@;
@@ -166,6 +174,28 @@ sub _again {
     }
 
     delete $run->{again};
+
+    return;
+}
+
+sub _series {
+    my ($run) = @_;
+    my ($event, $due) = (pop @{ $run->{events} }, $run->{due});
+
+    if ($due && ($event->[0] ne $due->[0] || $event->[1] ne $due->[1])) {
+        $run->{problem} = "odd echo: $event->[0]";
+        return;
+    }
+
+    my ($kind, $data, $bytes) = $run->{series}->($run->{ws});
+
+    if (!defined $kind) {
+        delete $run->{series};
+        return;
+    }
+
+    $run->{due} = [$kind, $data];
+    $run->{ws}->raw($bytes);
 
     return;
 }
@@ -196,6 +226,11 @@ sub _advance {
 sub _step {
     my ($run) = @_;
     my $step = $run->{steps}[0];
+
+    if (!$step && $run->{series}) {
+        _series($run) if !$run->{due};
+        return;
+    }
 
     if (!$step) {
         my $ours = $run->{end}{by} eq 'us' && !$run->{ws}{closing};
@@ -254,7 +289,7 @@ sub _verdict {
 
     return 'other events than expected: ' . _tell($run)
         if !_as_expected($run) && !$end->{any_prefix};
-    return 'messages are missing' if $run->{again};
+    return 'messages are missing' if $run->{again} || $run->{series};
     return 'no close frame came, events: ' . _tell($run)
         if !defined $code;
     return "closed with $code $ending->{reason}"
