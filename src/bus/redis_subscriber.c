@@ -273,7 +273,8 @@ ngx_wscast_redis_refused(ngx_wscast_redis_node_t *node, redisReply *reply)
 
     if (redis->cluster
         && ngx_wscast_cluster_moved(redis->cluster, &node->subscriber, reply,
-                                    &slot))
+                                    &slot)
+        && ngx_wscast_redis_owner(redis, slot) != node)
     {
         return;                             /* and its channels with it */
     }
