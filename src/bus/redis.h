@@ -64,7 +64,7 @@ typedef struct {
     uint64_t                  number;       /* the same */
     ngx_msec_t                deadline;     /* held: it fails then */
     ngx_uint_t                asked;        /* held: node + 1 to be ASKed */
-    unsigned                  held:1;
+    ngx_uint_t                tries;        /* how often it has been held */
 } ngx_wscast_redis_command_t;
 
 

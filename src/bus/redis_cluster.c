@@ -254,6 +254,8 @@ ngx_wscast_cluster_tick(ngx_wscast_cluster_t *cluster)
 {
     ngx_uint_t  whole;
 
+    cluster->given_up = 0;
+
     whole = cluster->redis->complete && ngx_wscast_cluster_covered(cluster);
 
     if (++cluster->ticks >= NGX_WSCAST_CLUSTER_ASK || !whole) {

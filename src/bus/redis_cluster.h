@@ -19,6 +19,7 @@
 #define NGX_WSCAST_CLUSTER_HELD   NGX_WSCAST_REDIS_OUT      /* bytes */
 
 #define NGX_WSCAST_CLUSTER_AGAIN  25        /* ms until one is tried again */
+#define NGX_WSCAST_CLUSTER_TRIES  5         /* at once; then after that pause */
 #define NGX_WSCAST_CLUSTER_ASK    5         /* s between questions, if all is
                                                well */
 #define NGX_WSCAST_CLUSTER_PATIENCE  3      /* s with a scout that knows no way
@@ -45,6 +46,7 @@ struct ngx_wscast_cluster_s {
     unsigned                  known:1;      /* the scout has been answered */
     unsigned                  sharded:1;    /* it has SPUBLISH: Redis 7 */
     unsigned                  complained:1; /* since an answer helped */
+    unsigned                  given_up:1;   /* a command, this second */
     unsigned                  scouted:1;    /* the scout knows of SPUBLISH */
 
     uint8_t                   owners[NGX_WSCAST_REDIS_SLOTS];   /* node + 1;

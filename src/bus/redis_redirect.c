@@ -29,6 +29,8 @@ static ngx_int_t ngx_wscast_cluster_resend(ngx_wscast_cluster_t *cluster,
     ngx_wscast_redis_command_t *cmd);
 static ngx_int_t ngx_wscast_cluster_asking(ngx_wscast_redis_node_t *node);
 static void ngx_wscast_cluster_expire(ngx_wscast_cluster_t *cluster);
+static void ngx_wscast_cluster_give_up(ngx_wscast_cluster_t *cluster,
+    ngx_wscast_redis_command_t *cmd);
 
 
 ngx_int_t
@@ -87,9 +89,19 @@ ngx_wscast_cluster_answered(ngx_wscast_cluster_t *cluster,
         return NGX_OK;
     }
 
+    if (cmd->tries
+        && (ngx_msec_int_t) (ngx_current_msec - cmd->deadline) >= 0)
+    {
+        ngx_wscast_cluster_give_up(cluster, cmd);
+        return NGX_DECLINED;
+    }
+
     ngx_wscast_cluster_hold(cluster, cmd);
 
+    /* servers that disagree send it round in circles, but not at full speed */
+
     if (verdict == NGX_WSCAST_CLUSTER_ELSEWHERE
+        && cmd->tries < NGX_WSCAST_CLUSTER_TRIES
         && cluster->flying[cmd->slot] == 0)
     {
         ngx_wscast_cluster_ready(cluster);
@@ -230,8 +242,7 @@ ngx_wscast_cluster_hold(ngx_wscast_cluster_t *cluster,
     wscast_list_t               *l;
     ngx_wscast_redis_command_t  *other;
 
-    if (!cmd->held) {
-        cmd->held = 1;
+    if (cmd->tries++ == 0) {
         cmd->deadline = ngx_current_msec + cluster->redis->conf->redis_timeout;
     }
 
@@ -372,10 +383,8 @@ static void
 ngx_wscast_cluster_expire(ngx_wscast_cluster_t *cluster)
 {
     wscast_list_t               *l, *tmp, expired;
-    ngx_wscast_redis_t          *redis;
     ngx_wscast_redis_command_t  *cmd;
 
-    redis = cluster->redis;
     wscast_list_init(&expired);
 
     wscast_list_each(l, tmp, &cluster->held) {
@@ -387,23 +396,30 @@ ngx_wscast_cluster_expire(ngx_wscast_cluster_t *cluster)
         }
     }
 
-    if (wscast_list_empty(&expired)) {
-        return;
-    }
-
-    ngx_log_error(NGX_LOG_ERR, redis->log, 0,
-                  "wscast: redis cluster: a command was answered by no server "
-                  "in time");
-
-    /* what was to be told once, such as who has left, is told anew */
-
-    redis->complete = 0;
-
     while (!wscast_list_empty(&expired)) {
         cmd = wscast_list_first(&expired, ngx_wscast_redis_command_t, link);
         wscast_list_remove(&cmd->link);
-        ngx_wscast_redis_answer(redis, cmd, NULL);
+        ngx_wscast_cluster_give_up(cluster, cmd);
     }
+}
+
+
+static void
+ngx_wscast_cluster_give_up(ngx_wscast_cluster_t *cluster,
+    ngx_wscast_redis_command_t *cmd)
+{
+    ngx_log_error((cluster->given_up ? NGX_LOG_INFO : NGX_LOG_ERR),
+                  cluster->redis->log, 0,
+                  "wscast: redis cluster: a command was answered by no server "
+                  "in time");
+
+    cluster->given_up = 1;
+
+    /* what was to be told once, such as who has left, is told anew */
+
+    cluster->redis->complete = 0;
+
+    ngx_wscast_redis_answer(cluster->redis, cmd, NULL);
 }
 
 
