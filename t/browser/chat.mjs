@@ -462,6 +462,17 @@ step('and they tell that the history is gone', async () => {
     await note(maya, 'some messages were lost').waitFor();
 });
 
+step('all the while browser and server compressed what they said',
+     async () => {
+    const { hubs } = await ada.evaluate(async () =>
+        (await fetch('/metrics?format=json')).json());
+
+    assert.ok(hubs.chat.inflated_total > 10);
+    assert.ok(hubs.chat.deflated_total > 10);
+    assert.ok(hubs.chat.deflate_bytes_out_total
+              < 0.95 * hubs.chat.deflate_bytes_in_total);
+});
+
 step('no page threw, and the logs tell of nothing but the kill', async () => {
     await ada.screenshot({ path: join(SHOTS, 'desktop.png') });
     await browser.end();

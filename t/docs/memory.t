@@ -6,8 +6,13 @@ use Wscast;
 # few enough for a usual limit of descriptors
 my $N = asan() ? 300 : 800;
 
+# With $packed each client sends so many messages compressed, and takes its
+# context over.
+
 sub measure {
-    my ($path) = @_;
+    my ($path, $packed) = @_;
+    my @offer = $packed
+        ? (deflate => 'permessage-deflate; client_max_window_bits') : ();
     my $nginx = host(<<'CONF', workers => 1, connections => 1200);
 wscast_hub chat { }
 
@@ -26,6 +31,13 @@ server {
         wscast_channel  "room:$arg_room";
         wscast_request  hold;
     }
+
+    location /deflate {
+        wscast          chat text;
+        wscast_channel  "room:$arg_room";
+        wscast_allow    publish "room:*";
+        wscast_deflate  on;
+    }
 }
 CONF
 
@@ -34,8 +46,15 @@ CONF
     wait_until(sub { $nginx->hub->{connections} == 0 });
 
     my $before  = $nginx->memory;
-    my @clients = map { $nginx->ws("$path?room=$_") } 1 .. $N;
+    my @clients = map { $nginx->ws("$path?room=$_", @offer) } 1 .. $N;
     is($nginx->hub->{connections}, $N, "$N clients are there");
+
+    for my $ws (@clients) {
+        for (1 .. $packed // 0) {
+            $ws->packed(join '', map { chr 97 + rand 26 } 1 .. 1000);
+            $ws->recv;
+        }
+    }
 
     my $each = ($nginx->memory - $before) / $N;
     note(sprintf '%s: %.2f KB a client', $path, $each);
@@ -45,11 +64,15 @@ CONF
 }
 
 my ($released, $held) = map { measure($_) } '/', '/hold';
+my $packed = measure('/deflate', 6);
 
 cmp_ok($released, '<', asan() ? 30 : 1.5, 'an idle client costs about 1 KB');
 cmp_ok($held, '<', asan() ? 30 : 12, 'one that is held costs about 10 KB');
 
 # a sanitizer keeps for a while what is freed, the released requests too
 cmp_ok($held, '>', asan() ? 0 : 5 * $released, '... which is more');
+
+cmp_ok($packed, '<', asan() ? 40 : $released + 5,
+    'one that has sent compressed messages costs 4 KB more');
 
 done_testing();
