@@ -29,6 +29,8 @@
 #define NGX_WSCAST_READ_BUFFER   65536      /* one per worker */
 #define NGX_WSCAST_READ_TURNS    4          /* buffers of one client per turn */
 #define NGX_WSCAST_READ_MESSAGES 256        /* messages of one per turn */
+#define NGX_WSCAST_READ_UNPACKED 1024       /* bytes of a packed message that
+                                               take as long as a message */
 #define NGX_WSCAST_CLOSE_TIME    5000       /* ms for the peer's close frame */
 #define NGX_WSCAST_LINGER_TIME   2000       /* ms for the end of its stream */
 

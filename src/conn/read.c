@@ -106,6 +106,7 @@ static ngx_int_t
 ngx_wscast_conn_parse(ngx_wscast_conn_t *conn, u_char **pos, u_char *last,
     ngx_uint_t *budget)
 {
+    size_t            price;
     wscast_status_t   rc;
     wscast_message_t  m;
 
@@ -138,7 +139,8 @@ ngx_wscast_conn_parse(ngx_wscast_conn_t *conn, u_char **pos, u_char *last,
         }
 
         if (rc == WSCAST_OK) {
-            (*budget)--;
+            price = 1 + (m.packed ? m.len / NGX_WSCAST_READ_UNPACKED : 0);
+            *budget -= ngx_min(price, *budget);
             rc = ngx_wscast_conn_message(conn, &m);
 
         } else {

@@ -281,6 +281,26 @@ for (
     my $alive = $nginx->ws('/text?room=4', deflate => $PLAIN);
     is($alive->recv_text, 'welcome', '... the worker goes on');
 
+    # hundreds that fit, in one segment: the worker serves others between
+
+    my $busy = $nginx->ws('/text?room=6', deflate => $PLAIN);
+    my $quick = $nginx->ws('/text?room=7', deflate => $PLAIN);
+    $_->recv for $busy, $quick;
+    $busy->queue(frame_bytes(2, $fits, rsv => 4) x 400);
+    $busy->_write;
+    my ($came, $answered) = (0, undef);
+    $quick->text('me too');
+    gather([$busy, $quick], timeout => 30,
+        until => sub { $came == 400 && defined $answered },
+        message => sub {
+            my ($ws, $m) = @_;
+            $ws == $quick ? ($answered = $came)
+                : ($came += length $m->{data} == 65536);
+        });
+    is($came, 400, '400 messages of 64 KB in 40 KB come all');
+    cmp_ok($answered, '<', 100, '... and another client is not last');
+    $_->drop for $busy, $quick;
+
     # in the middle of their messages, and then gone
 
     my @half = map { $nginx->ws('/text?room=5', deflate => $CHROMIUM) }
