@@ -266,6 +266,15 @@ void ngx_wscast_bus_lock(ngx_wscast_bus_t *bus);
 void ngx_wscast_bus_unlock(ngx_wscast_bus_t *bus);
 
 /*
+ * Debug builds; under the lock.  NULL, or what is not consistent in the ring;
+ * when this is to be asked next, on the host's clock.
+ */
+#ifdef WSCAST_DEBUG
+const char *ngx_wscast_bus_wrong(ngx_wscast_bus_t *bus);
+uint64_t *ngx_wscast_bus_examined(ngx_wscast_bus_t *bus);
+#endif
+
+/*
  * What this host (1 zone) and this worker (1 tenancy of a slot; 0: it has none)
  * are called, whether a worker lives (under the lock), the seed of the host's
  * hashes, and the host's clock, ms.

@@ -104,9 +104,12 @@ ngx_wscast_bus_elect(ngx_wscast_bus_t *bus)
     ring = &bus->local.ring;
     ngx_memzero(&wake, sizeof(wscast_slotset_t));
 
-    /* who exits leads only if nobody stays */
+    /* who exits leads only if nobody stays, and its clients need it */
 
-    if (!bus->exiting || (ring->sh->leader == 0 && wscast_ring_last(ring))) {
+    if (!bus->exiting
+        || (ring->sh->leader == 0 && wscast_ring_last(ring)
+            && bus->local.counters[WSCAST_COUNT_CONNECTIONS]))
+    {
         (void) wscast_ring_lead(ring, &wake);
 
     } else if (!bus->redis.apprentice) {

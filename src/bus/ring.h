@@ -128,6 +128,7 @@ typedef struct {
     uint64_t             redis_deaf;    /* but not in so many parts */
     uint64_t             waiters;       /* some slot is waiting */
     uint64_t             floor;         /* a past value of the slowest cursor */
+    uint64_t             examined;      /* ms: when that is due once more */
     uint64_t             heap;          /* where the rest of the zone begins,
                                            bytes behind this struct's start */
     uint64_t             heap_size;     /* bytes; 0: there is none */
@@ -153,7 +154,8 @@ typedef enum {
                                    arg: the leader's epoch */
     WSCAST_REC_UNWANT,          /* to the leader: it has no more */
     WSCAST_REC_ASK,             /* how many subscribers?  arg: a number */
-    WSCAST_REC_TELL             /* to the asker; arg: its number; body: count */
+    WSCAST_REC_TELL,            /* to the asker; arg: its number; body: count */
+    WSCAST_REC_MAX
 } wscast_record_e;
 
 
@@ -385,6 +387,9 @@ unsigned wscast_ring_workers(const wscast_ring_t *r);
 
 /* Bytes of the log that the slowest of them has not read yet. */
 uint64_t wscast_ring_backlog(const wscast_ring_t *r);
+
+/* Under the lock: NULL, or what does not agree.  Slow; for tests. */
+const char *wscast_ring_wrong(const wscast_ring_t *r);
 
 static inline uint64_t *
 wscast_ring_own_counters(const wscast_ring_t *r)

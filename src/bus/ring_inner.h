@@ -36,7 +36,7 @@ typedef struct {
 
 #ifdef WSCAST_DEBUG
 
-static void (*wscast_ring_hook)(void);
+static void (*wscast_ring_hook)(void) __attribute__((unused));
 
 #define wscast_step()                                                         \
     do {                                                                      \

@@ -128,6 +128,26 @@ ngx_wscast_bus_unlock(ngx_wscast_bus_t *bus)
 }
 
 
+#ifdef WSCAST_DEBUG
+
+
+const char *
+ngx_wscast_bus_wrong(ngx_wscast_bus_t *bus)
+{
+    return wscast_ring_wrong(&bus->local.ring);
+}
+
+
+uint64_t *
+ngx_wscast_bus_examined(ngx_wscast_bus_t *bus)
+{
+    return &bus->local.ring.sh->examined;
+}
+
+
+#endif
+
+
 uint64_t
 ngx_wscast_bus_host(ngx_wscast_bus_t *bus)
 {

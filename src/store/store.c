@@ -39,6 +39,7 @@ ngx_wscast_store_create(ngx_cycle_t *cycle, ngx_wscast_bus_t *bus,
     store->log = cycle->log;
 
     ngx_wscast_store_open(store);
+    ngx_wscast_store_examine(store, 1);
 
     if (conf->redis
         && (ngx_wscast_remote_open(store) != NGX_OK
@@ -218,6 +219,8 @@ ngx_wscast_store_tick(ngx_wscast_store_t *store)
 
         ngx_wscast_store_unlock(store);
     }
+
+    ngx_wscast_store_examine(store, 0);
 
     if (store->remote) {
         ngx_wscast_remote_tick(store);

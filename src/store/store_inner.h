@@ -90,6 +90,14 @@ ngx_int_t ngx_wscast_store_mark(ngx_wscast_store_t *store,
     wscast_str_t channel, const wscast_position_t *position);
 
 
+/* examine.c: is the zone consistent?  now: asked, and not only if it is time. */
+#ifdef WSCAST_DEBUG
+void ngx_wscast_store_examine(ngx_wscast_store_t *store, ngx_uint_t now);
+#else
+#define ngx_wscast_store_examine(store, now)
+#endif
+
+
 #define NGX_WSCAST_EXPIRE  2048     /* members in one tick */
 
 /* connections.c: 1 if this is no channel, but what counts connections. */
