@@ -1,6 +1,7 @@
 #include "bus_inner.h"
 
 
+static ngx_uint_t ngx_wscast_bus_full(void *ctx);
 static size_t ngx_wscast_bus_record(void *ctx, wscast_record_t *rec);
 static void ngx_wscast_bus_lost(void *ctx);
 static void ngx_wscast_bus_writable(void *ctx);
@@ -14,7 +15,18 @@ static wscast_status_t ngx_wscast_bus_put(ngx_wscast_bus_t *bus,
     wscast_stamp_t *stamp, wscast_slotset_t *targets);
 
 
+/*
+ * While too much waits for delivery a record is read this often all the same,
+ * so that nobody takes this worker for one that stands still.
+ */
+#define NGX_WSCAST_BUS_PAUSE   500      /* ms */
+
+/* More than one client can have put there since the ring was read. */
+#define NGX_WSCAST_BUS_SETTLE  8        /* slices */
+
+
 static const ngx_wscast_local_handler_t  ngx_wscast_bus_local_handler = {
+    ngx_wscast_bus_full,
     ngx_wscast_bus_record,
     ngx_wscast_bus_lost,
     ngx_wscast_bus_writable,
@@ -302,7 +314,46 @@ ngx_wscast_bus_want(ngx_wscast_bus_t *bus, wscast_str_t channel)
 void
 ngx_wscast_bus_settle(ngx_wscast_bus_t *bus)
 {
-    ngx_wscast_local_read(&bus->local);
+    ngx_uint_t  slices;
+
+    slices = NGX_WSCAST_BUS_SETTLE;
+
+    do {
+        ngx_wscast_local_read(&bus->local);
+
+    } while (--slices && ngx_wscast_bus_behind(bus));
+}
+
+
+ngx_uint_t
+ngx_wscast_bus_behind(ngx_wscast_bus_t *bus)
+{
+    return ngx_wscast_local_ready(&bus->local)
+           && wscast_ring_behind(&bus->local.ring);
+}
+
+
+static ngx_uint_t
+ngx_wscast_bus_full(void *ctx)
+{
+    ngx_uint_t         full;
+    ngx_wscast_bus_t  *bus;
+
+    bus = ctx;
+    full = bus->handler->full(bus->ctx);
+
+    if (full && bus->pausing
+        && ngx_current_msec - bus->paused < NGX_WSCAST_BUS_PAUSE)
+    {
+        return 1;
+    }
+
+    /* a pause begins, or is interrupted by one record, or ends */
+
+    bus->paused = ngx_current_msec;
+    bus->pausing = full && !bus->pausing;
+
+    return bus->pausing;
 }
 
 

@@ -70,6 +70,9 @@ typedef struct {
 
 
 typedef struct {
+    /* 1: too much waits for delivery, the bus is to be read later */
+    ngx_uint_t          (*full)(void *ctx);
+
     /* the bytes of a publication; returns how many subscribers got it */
     size_t              (*deliver)(void *ctx, wscast_str_t channel,
                                    wscast_str_t bytes);
@@ -299,6 +302,9 @@ void ngx_wscast_bus_leave(ngx_wscast_bus_t *bus, wscast_str_t channel);
  * the rule above: only for the top of an event handler.
  */
 void ngx_wscast_bus_settle(ngx_wscast_bus_t *bus);
+
+/* 1 if something in the ring has not been read by this worker. */
+ngx_uint_t ngx_wscast_bus_behind(ngx_wscast_bus_t *bus);
 
 /* The answer to recall(): the new leader is told of this channel. */
 void ngx_wscast_bus_want(ngx_wscast_bus_t *bus, wscast_str_t channel);

@@ -42,10 +42,13 @@ struct ngx_wscast_bus_s {
     ngx_event_t                        census_timer;
     uint64_t                           census_number;
 
+    ngx_msec_t                         paused;      /* when nothing was read */
+
     unsigned                           redis_open:1;
     unsigned                           passed:1;    /* to an heir, as leader */
     unsigned                           exiting:1;
     unsigned                           going:1;     /* being destroyed */
+    unsigned                           pausing:1;
 };
 
 

@@ -439,6 +439,7 @@ void
 ngx_wscast_local_read(ngx_wscast_local_t *l)
 {
     size_t            n;
+    ngx_uint_t        full;
     wscast_record_t   rec;
     wscast_status_t   rc;
     wscast_slotset_t  wake;
@@ -448,9 +449,22 @@ ngx_wscast_local_read(ngx_wscast_local_t *l)
     }
 
     n = 0;
-    wscast_ring_awake(&l->ring);
+
+    full = l->handler->full(l->ctx);
+
+    /* who comes back by himself need not be woken */
+
+    if (!full) {
+        wscast_ring_awake(&l->ring);
+    }
 
     for ( ;; ) {
+
+        if (full || n >= NGX_WSCAST_LOCAL_SLICE) {
+            ngx_post_event(&l->read, &ngx_posted_next_events);
+            break;
+        }
+
         rc = wscast_ring_read(&l->ring, &rec, &wake);
 
         if (rc == WSCAST_MORE) {
@@ -464,12 +478,10 @@ ngx_wscast_local_read(ngx_wscast_local_t *l)
             continue;
         }
 
-        n += 1 + l->handler->record(l->ctx, &rec);
+        n += 1 + rec.body.len / NGX_WSCAST_LOCAL_PIECE
+             + l->handler->record(l->ctx, &rec);
 
-        if (n >= NGX_WSCAST_LOCAL_SLICE) {
-            ngx_post_event(&l->read, &ngx_posted_next_events);
-            break;
-        }
+        full = l->handler->full(l->ctx);
     }
 
     if (l->waiting) {

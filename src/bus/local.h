@@ -21,7 +21,8 @@
 
 
 /* Read in one go; then other events have their turn. */
-#define NGX_WSCAST_LOCAL_SLICE   8192           /* deliveries and records */
+#define NGX_WSCAST_LOCAL_SLICE   1024           /* deliveries and records */
+#define NGX_WSCAST_LOCAL_PIECE   512            /* bytes that count as one */
 
 /* Control records that wait for room. */
 #define NGX_WSCAST_LOCAL_QUEUE   (16 * 1024 * 1024)     /* bytes */
@@ -31,6 +32,9 @@
 
 
 typedef struct {
+    /* 1: too much waits for delivery, no record for now; asked before each */
+    ngx_uint_t          (*full)(void *ctx);
+
     /* a record for this worker; returns how many deliveries it took */
     size_t              (*record)(void *ctx, wscast_record_t *rec);
 

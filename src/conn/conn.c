@@ -2,7 +2,8 @@
 #include "../session/prepare.h"
 
 
-#define NGX_WSCAST_CONN_MAGIC  0x77736363       /* "wscc" */
+#define NGX_WSCAST_CONN_MAGIC   0x77736363      /* "wscc" */
+#define NGX_WSCAST_FLUSH_CLOCK  16              /* connections; then it looks */
 
 /* Debug builds stop whoever comes in with a connection that is none. */
 
@@ -305,19 +306,48 @@ ngx_wscast_conn_write_handler(ngx_event_t *wev)
 static void
 ngx_wscast_conn_flush_handler(ngx_event_t *ev)
 {
-    ngx_queue_t         *q;
-    ngx_wscast_conn_t   *conn;
-    ngx_wscast_conns_t  *conns;
+    (void) ngx_wscast_conns_flush(ev->data, ngx_wscast_conn_clock()
+                                            + NGX_WSCAST_FLUSH_SLICE);
+}
 
-    conns = ev->data;
 
-    while (!ngx_queue_empty(&conns->dirty)) {
+ngx_int_t
+ngx_wscast_conns_flush(ngx_wscast_conns_t *conns, uint64_t end)
+{
+    ngx_uint_t          n;
+    ngx_queue_t        *q;
+    ngx_wscast_conn_t  *conn;
+
+    for (n = 1; !ngx_queue_empty(&conns->dirty); n++) {
         q = ngx_queue_head(&conns->dirty);
         conn = ngx_queue_data(q, ngx_wscast_conn_t, dirty);
 
         ngx_wscast_conn_check(conn);
         ngx_wscast_conn_proceed(conn);
+
+        if (n % NGX_WSCAST_FLUSH_CLOCK == 0 && ngx_wscast_conn_clock() >= end
+            && !ngx_queue_empty(&conns->dirty))
+        {
+            if (!conns->flush.posted) {
+                ngx_post_event(&conns->flush, &ngx_posted_next_events);
+            }
+
+            return NGX_AGAIN;
+        }
     }
+
+    return NGX_OK;
+}
+
+
+uint64_t
+ngx_wscast_conn_clock(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
 
@@ -353,13 +383,13 @@ ngx_wscast_conn_proceed(ngx_wscast_conn_t *conn)
 
         conn->conns->settle(conn->conns->settle_ctx);
 
-        ngx_wscast_conn_begin_close(conn);
-
         /* whom an operator sends away does not come back */
 
         wscast_session_end(&conn->session,
                            conn->reason != WSCAST_CLOSE_DISCONNECTED);
         ngx_wscast_conn_count(conn);
+
+        ngx_wscast_conn_begin_close(conn);
     }
 
     if (conn->failed) {
@@ -522,6 +552,12 @@ ngx_wscast_conn_close(ngx_wscast_conn_t *conn)
                                             + conn->tls_len - conn->tls_pos;
     conns->count--;
 
+    /* what its channels owe it comes too late; leaving may still post it */
+
+    conn->failed = 1;
+    wscast_session_close(&conn->session);
+    ngx_wscast_conn_count(conn);
+
     if (c->read->timer_set) {
         ngx_del_timer(c->read);
     }
@@ -541,8 +577,6 @@ ngx_wscast_conn_close(ngx_wscast_conn_t *conn)
     ngx_queue_remove(&conn->queue);
     ngx_queue_remove(&conn->dirty);
 
-    wscast_session_close(&conn->session);
-    ngx_wscast_conn_count(conn);
     ngx_wscast_conn_free(conn);
 
     end(data, c);

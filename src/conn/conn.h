@@ -27,10 +27,11 @@
 
 
 #define NGX_WSCAST_READ_BUFFER   65536      /* one per worker */
-#define NGX_WSCAST_READ_TURNS    4          /* buffers of one client per turn */
-#define NGX_WSCAST_READ_MESSAGES 256        /* messages of one per turn */
+#define NGX_WSCAST_READ_TURNS    2          /* buffers of one client per turn */
+#define NGX_WSCAST_READ_MESSAGES 128        /* messages of one per turn */
 #define NGX_WSCAST_READ_UNPACKED 1024       /* bytes of a packed message that
                                                take as long as a message */
+#define NGX_WSCAST_FLUSH_SLICE   1000       /* us of a turn, for writing */
 #define NGX_WSCAST_CLOSE_TIME    5000       /* ms for the peer's close frame */
 #define NGX_WSCAST_LINGER_TIME   2000       /* ms for the end of its stream */
 
@@ -135,6 +136,16 @@ void ngx_wscast_conns_done(ngx_wscast_conns_t *conns);
 /* Ends them all for this reason. */
 void ngx_wscast_conns_finalize(ngx_wscast_conns_t *conns,
     wscast_status_t reason);
+
+/*
+ * Proceeds with those who have something to proceed with, until it is end (of
+ * ngx_wscast_conn_clock()).  NGX_OK, or NGX_AGAIN: the rest is posted.  Not to
+ * be called during a delivery.
+ */
+ngx_int_t ngx_wscast_conns_flush(ngx_wscast_conns_t *conns, uint64_t end);
+
+/* Microseconds of a clock that goes on during an event. */
+uint64_t ngx_wscast_conn_clock(void);
 
 /*
  * Asks each client to move, at its own random moment within the drain time of

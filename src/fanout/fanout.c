@@ -18,11 +18,14 @@ wscast_fanout_init(wscast_fanout_t *f, uint64_t seed,
 {
     wscast_map_init(&f->channels, seed);
     wscast_list_init(&f->gone);
+    wscast_list_init(&f->busy);
 
     f->handler = handler;
     f->ctx = ctx;
     f->subscriptions = 0;
     f->delivering = 0;
+    f->owed = 0;
+    f->bytes = 0;
 }
 
 
@@ -40,6 +43,10 @@ wscast_fanout_done(wscast_fanout_t *f)
         for (i = 0; i < channel->count; i++) {
             wscast_list_remove(&channel->subscribers[i]->link);
             wscast_free(channel->subscribers[i]);
+        }
+
+        if (channel->backlog) {
+            wscast_backlog_drop(f, channel->backlog);
         }
 
         wscast_channel_free(channel);
@@ -93,6 +100,7 @@ wscast_fanout_subscribe(wscast_fanout_t *f, wscast_str_t name,
     s->channel = channel;
     s->subscriber = subscriber;
     s->index = channel->count;
+    s->since = channel->pushed & WSCAST_SEQUENCE;
 
     channel->subscribers[channel->count++] = s;
     f->subscriptions++;
@@ -230,6 +238,7 @@ wscast_fanout_unsubscribe(wscast_fanout_t *f, wscast_subscription_t *s)
         return;
     }
 
+    wscast_backlog_serve(f, s);
     wscast_fanout_remove(f, s);
 }
 
@@ -246,10 +255,17 @@ wscast_fanout_remove(wscast_fanout_t *f, wscast_subscription_t *s)
     moved->index = s->index;
     channel->subscribers[s->index] = moved;
 
+    wscast_backlog_removed(f, channel, moved == s ? NULL : moved);
+
     wscast_free(s);
     f->subscriptions--;
 
     if (channel->count == 0) {
+
+        if (channel->backlog) {
+            wscast_backlog_drop(f, channel->backlog);
+        }
+
         wscast_map_remove(&f->channels, &channel->node);
         f->handler->last(f->ctx, channel);
         wscast_channel_free(channel);
@@ -279,6 +295,17 @@ wscast_fanout_deliver(wscast_fanout_t *f, wscast_channel_t *channel,
 
     f->delivering--;
 
+    wscast_fanout_sweep(f);
+
+    return n;
+}
+
+
+void
+wscast_fanout_sweep(wscast_fanout_t *f)
+{
+    wscast_subscription_t  *s;
+
     /* last() may deliver in its turn, so the list is not walked but emptied */
 
     while (f->delivering == 0 && !wscast_list_empty(&f->gone)) {
@@ -286,8 +313,6 @@ wscast_fanout_deliver(wscast_fanout_t *f, wscast_channel_t *channel,
         wscast_list_remove(&s->link);
         wscast_fanout_remove(f, s);
     }
-
-    return n;
 }
 
 
@@ -314,7 +339,9 @@ wscast_channel_validate(const wscast_channel_t *channel, size_t *gone)
         *gone += s->gone;
     }
 
-    return 1;
+    return channel->backlog == NULL
+           || (channel->backlog->channel == channel
+               && wscast_backlog_validate(channel->backlog));
 }
 
 
@@ -328,6 +355,7 @@ wscast_fanout_validate(const wscast_fanout_t *f)
 
     if (!wscast_map_validate(&f->channels)
         || !wscast_list_validate(&f->gone)
+        || !wscast_list_validate(&f->busy)
         || (f->delivering == 0 && !wscast_list_empty(&f->gone)))
     {
         return 0;

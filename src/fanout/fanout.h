@@ -10,6 +10,11 @@
  * "gone" at once (its subscriber is not called any more, and it has left the
  * client's list), but its memory, and last(), wait for the end of the outermost
  * delivery.  Deliveries may nest.
+ *
+ * A channel with many subscribers is served piece by piece, so that others have
+ * their turn: a publication is pushed to its backlog, and each step gives some
+ * subscribers all that waits for them.  Who leaves, or is left over by somebody
+ * who does, is given it before.  Who joins gets what is pushed from then on.
  */
 
 #ifndef WSCAST_FANOUT_H
@@ -18,11 +23,34 @@
 
 #include "../base/list.h"
 #include "../base/map.h"
+#include "../base/publication.h"
+
+
+#define WSCAST_FANOUT_STEP   64             /* subscribers of a step */
+#define WSCAST_BATCH_COUNT   32             /* publications of a batch */
+#define WSCAST_BATCH_BYTES   (128 * 1024)   /* their data, or one's */
+#define WSCAST_SEQUENCE      0x7ffffffU     /* as many bits as .since has */
 
 
 typedef struct wscast_fanout_s        wscast_fanout_t;
 typedef struct wscast_channel_s       wscast_channel_t;
 typedef struct wscast_subscription_s  wscast_subscription_t;
+
+
+/* Publications of a channel that not all of its subscribers have yet. */
+
+typedef struct {
+    wscast_list_t              link;        /* of fanout->busy */
+    wscast_channel_t          *channel;
+    wscast_publication_t     **pubs;        /* a batch, and what came later */
+    uint32_t                   count;       /* of pubs */
+    uint32_t                   size;
+    uint32_t                   batch;       /* of them; 0: not begun yet */
+    uint32_t                   cursor;      /* who has the batch, in
+                                               channel->subscribers */
+    uint32_t                   first;       /* number of pubs[0] */
+    uint64_t                   owed;        /* deliveries, about */
+} wscast_backlog_t;
 
 
 struct wscast_channel_s {
@@ -32,6 +60,8 @@ struct wscast_channel_s {
     uint32_t                   size;
     unsigned                   live;        /* the worker's: the bus delivers */
     unsigned                   ticks;       /* the worker's: s of waiting */
+    wscast_backlog_t          *backlog;     /* NULL: none */
+    uint32_t                   pushed;      /* number of the last one */
 };
 
 
@@ -45,6 +75,7 @@ struct wscast_subscription_s {
     uint64_t                   offset;      /* to here the client needs nothing
                                                of it; epoch 0: no history */
     uint32_t                   index;       /* in channel->subscribers */
+    unsigned                   since:27;    /* has all up to this number */
     unsigned                   gone:1;      /* unsubscribed during a delivery */
 
     /* the session's */
@@ -67,6 +98,10 @@ typedef struct {
      * returns.
      */
     void             (*last)(void *ctx, wscast_channel_t *channel);
+
+    /* A subscription gets what was pushed.  NULL where nobody pushes. */
+    void             (*deliver)(void *ctx, wscast_subscription_t *s,
+                                wscast_publication_t *pub);
 } wscast_fanout_handler_t;
 
 
@@ -77,6 +112,9 @@ struct wscast_fanout_s {
     size_t                           subscriptions;
     unsigned                         delivering;
     wscast_list_t                    gone;      /* put off, see the law */
+    wscast_list_t                    busy;      /* backlogs */
+    uint64_t                         owed;      /* deliveries of them, about */
+    size_t                           bytes;     /* of data in them */
 };
 
 
@@ -116,6 +154,46 @@ void wscast_fanout_unsubscribe(wscast_fanout_t *f, wscast_subscription_t *s);
  */
 size_t wscast_fanout_deliver(wscast_fanout_t *f, wscast_channel_t *channel,
     void (*deliver)(void *arg, wscast_subscription_t *s), void *arg);
+
+/*
+ * Puts a publication, of which it takes a reference, to the end of the channel's
+ * backlog.  Nothing bounds that: the caller looks at fanout->owed and ->bytes
+ * before.  While there is a backlog, nothing may be delivered past it.
+ * WSCAST_OK, or WSCAST_NOMEM.
+ */
+wscast_status_t wscast_fanout_push(wscast_fanout_t *f,
+    wscast_channel_t *channel, wscast_publication_t *pub);
+
+/*
+ * Serves WSCAST_FANOUT_STEP subscribers of the backlog whose turn it is, at the
+ * most, and turns to the next.  Returns 1 if there is more to do.
+ */
+int wscast_fanout_step(wscast_fanout_t *f);
+
+/*
+ * Serves all subscribers of this channel at once.  The channel may have been
+ * freed when it returns.
+ */
+void wscast_fanout_finish(wscast_fanout_t *f, wscast_channel_t *channel);
+
+/* For the files of this room: removes what left during a delivery. */
+void wscast_fanout_sweep(wscast_fanout_t *f);
+
+/* For the files of this room: this one is given all that waits for it. */
+void wscast_backlog_serve(wscast_fanout_t *f, wscast_subscription_t *s);
+
+/*
+ * For the files of this room: a subscription has been taken out, and its place
+ * filled with the last one, or NULL.
+ */
+void wscast_backlog_removed(wscast_fanout_t *f, wscast_channel_t *channel,
+    wscast_subscription_t *moved);
+
+/* For the files of this room: nobody is left who could want it. */
+void wscast_backlog_drop(wscast_fanout_t *f, wscast_backlog_t *b);
+
+/* For the files of this room: 1 if it agrees with its channel. */
+int wscast_backlog_validate(const wscast_backlog_t *b);
 
 /* 1 if all its structures agree, 0 if not.  For tests. */
 int wscast_fanout_validate(const wscast_fanout_t *f);

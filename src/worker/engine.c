@@ -72,6 +72,13 @@ ngx_wscast_hub_publish(ngx_wscast_hub_t *hub, const wscast_pub_fields_t *f,
         return WSCAST_CLOSE_TOO_BIG;
     }
 
+    if (!ngx_wscast_bus_remote(hub->bus)
+        && ngx_wscast_hub_fan_admit(hub, f->channel, waiter) != NGX_OK)
+    {
+        counters[WSCAST_COUNT_PUBLISH_WAITS]++;
+        return WSCAST_AGAIN;
+    }
+
     if (ngx_wscast_hub_scratch(hub, size) != NGX_OK) {
         counters[WSCAST_COUNT_PUBLISH_FAILED]++;
         return WSCAST_CLOSE_NO_MEMORY;

@@ -10,9 +10,8 @@ static wscast_status_t ngx_wscast_hub_first(void *ctx, wscast_channel_t *ch);
 static void ngx_wscast_hub_last(void *ctx, wscast_channel_t *ch);
 static size_t ngx_wscast_hub_deliver(void *ctx, wscast_str_t channel,
     wscast_str_t bytes);
-static size_t ngx_wscast_hub_fan(ngx_wscast_hub_t *hub, wscast_channel_t *ch,
+static void ngx_wscast_hub_serve(void *ctx, wscast_subscription_t *sub,
     wscast_publication_t *pub);
-static void ngx_wscast_hub_deliver_one(void *arg, wscast_subscription_t *sub);
 static void ngx_wscast_hub_live(void *ctx, wscast_str_t channel,
     ngx_uint_t shaken);
 static void ngx_wscast_hub_stale(ngx_wscast_hub_t *hub, wscast_channel_t *ch);
@@ -36,11 +35,13 @@ static void ngx_wscast_hub_replaced(void *ctx, wscast_str_t client);
 
 const wscast_fanout_handler_t  ngx_wscast_hub_fanout_handler = {
     ngx_wscast_hub_first,
-    ngx_wscast_hub_last
+    ngx_wscast_hub_last,
+    ngx_wscast_hub_serve
 };
 
 
 const ngx_wscast_bus_handler_t  ngx_wscast_hub_bus_handler = {
+    ngx_wscast_hub_full,
     ngx_wscast_hub_deliver,
     ngx_wscast_hub_live,
     ngx_wscast_hub_writable,
@@ -97,10 +98,10 @@ ngx_wscast_hub_last(void *ctx, wscast_channel_t *ch)
 static size_t
 ngx_wscast_hub_deliver(void *ctx, wscast_str_t channel, wscast_str_t bytes)
 {
-    wscast_status_t        rc;
-    ngx_wscast_hub_t      *hub;
-    wscast_channel_t      *ch;
-    wscast_publication_t   pub;
+    wscast_status_t       rc;
+    ngx_wscast_hub_t     *hub;
+    wscast_channel_t     *ch;
+    wscast_pub_fields_t   f;
 
     hub = ctx;
 
@@ -114,12 +115,8 @@ ngx_wscast_hub_deliver(void *ctx, wscast_str_t channel, wscast_str_t bytes)
         return 0;
     }
 
-    /* it lives for this call only: its frames are what others keep */
-
-    ngx_memzero(&pub, sizeof(wscast_publication_t));
-    pub.refs = 1;
-
-    rc = wscast_envelope_decode(channel, bytes, ngx_wscast_now(), &pub.f);
+    ngx_memzero(&f, sizeof(wscast_pub_fields_t));
+    rc = wscast_envelope_decode(channel, bytes, ngx_wscast_now(), &f);
 
     if (rc != WSCAST_OK) {
         ngx_log_error(NGX_LOG_WARN, hub->log, 0,
@@ -132,37 +129,25 @@ ngx_wscast_hub_deliver(void *ctx, wscast_str_t channel, wscast_str_t bytes)
 
     if (ngx_wscast_bus_remote(hub->bus)) {
         /* anybody may write to Redis: dialects shall look for themselves */
-        pub.f.flags &= ~WSCAST_PUB_JSON;
+        f.flags &= ~WSCAST_PUB_JSON;
     }
 
-    return ngx_wscast_hub_fan(hub, ch, &pub);
+    return ngx_wscast_hub_fan(hub, ch, &f);
 }
 
 
-/* All subscribers get it; frames that they have queued live on by themselves. */
-
-static size_t
-ngx_wscast_hub_fan(ngx_wscast_hub_t *hub, wscast_channel_t *ch,
-    wscast_publication_t *pub)
+void
+ngx_wscast_hub_deliver_one(void *arg, wscast_subscription_t *sub)
 {
-    size_t      n;
-    ngx_uint_t  i;
-
-    n = wscast_fanout_deliver(&hub->fanout, ch, ngx_wscast_hub_deliver_one,
-                              pub);
-
-    for (i = 0; i < WSCAST_VARIANTS; i++) {
-        wscast_prepared_release(pub->prepared[i]);
-    }
-
-    return n;
+    wscast_session_deliver(sub, arg);
 }
 
 
 static void
-ngx_wscast_hub_deliver_one(void *arg, wscast_subscription_t *sub)
+ngx_wscast_hub_serve(void *ctx, wscast_subscription_t *sub,
+    wscast_publication_t *pub)
 {
-    wscast_session_deliver(sub, arg);
+    wscast_session_deliver(sub, pub);
 }
 
 
@@ -178,6 +163,17 @@ ngx_wscast_hub_live(void *ctx, wscast_str_t channel, ngx_uint_t shaken)
 
     if (ch == NULL) {
         return;
+    }
+
+    /* what came before comes before */
+
+    if (ch->backlog) {
+        wscast_fanout_finish(&hub->fanout, ch);
+        ch = wscast_fanout_find(&hub->fanout, channel);
+
+        if (ch == NULL) {
+            return;
+        }
     }
 
     if (!ch->live) {
@@ -200,15 +196,14 @@ ngx_wscast_hub_live(void *ctx, wscast_str_t channel, ngx_uint_t shaken)
 static void
 ngx_wscast_hub_stale(ngx_wscast_hub_t *hub, wscast_channel_t *ch)
 {
-    wscast_publication_t  pub;
+    wscast_pub_fields_t  f;
 
-    ngx_memzero(&pub, sizeof(wscast_publication_t));
+    ngx_memzero(&f, sizeof(wscast_pub_fields_t));
 
-    pub.refs = 1;
-    pub.f.kind = WSCAST_PUB_STALE;
-    pub.f.channel = ch->node.key;
+    f.kind = WSCAST_PUB_STALE;
+    f.channel = ch->node.key;
 
-    (void) ngx_wscast_hub_fan(hub, ch, &pub);
+    (void) ngx_wscast_hub_fan(hub, ch, &f);
 }
 
 
@@ -233,18 +228,25 @@ ngx_wscast_hub_joined(wscast_channel_t *ch)
 static void
 ngx_wscast_hub_writable(void *ctx)
 {
-    wscast_waiter_t   *w;
     ngx_wscast_hub_t  *hub;
 
     hub = ctx;
+    ngx_wscast_hub_retry(&hub->waiters);
+}
 
-    while (!wscast_list_empty(&hub->waiters)) {
-        w = wscast_list_first(&hub->waiters, wscast_waiter_t, link);
+
+void
+ngx_wscast_hub_retry(wscast_list_t *waiters)
+{
+    wscast_waiter_t  *w;
+
+    while (!wscast_list_empty(waiters)) {
+        w = wscast_list_first(waiters, wscast_waiter_t, link);
 
         wscast_list_remove(&w->link);
         w->retry(w);
 
-        if (hub->waiters.prev == &w->link) {
+        if (waiters->prev == &w->link) {
             /* full again: it waits once more, and so do the others */
             return;
         }

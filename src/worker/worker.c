@@ -100,6 +100,8 @@ ngx_wscast_hub_create(ngx_cycle_t *cycle, ngx_wscast_hub_conf_t *conf)
     hub->log = cycle->log;
 
     wscast_list_init(&hub->waiters);
+    wscast_list_init(&hub->crowd);
+    ngx_wscast_hub_fan_init(hub);
 
     for (i = 0; i < sizeof(hub->client_tag); i++) {
         hub->client_tag[i] = (u_char) (ngx_random() >> (i & 15));
@@ -179,6 +181,7 @@ ngx_wscast_hub_close(ngx_wscast_hub_t *hub)
         ngx_wscast_bus_destroy(hub->bus);
     }
 
+    ngx_wscast_hub_fan_done(hub);
     wscast_fanout_done(&hub->fanout);
 
     ngx_free(hub->scratch);

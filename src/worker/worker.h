@@ -46,6 +46,11 @@ struct ngx_wscast_hub_s {
     ngx_wscast_conns_t       conns;
     wscast_engine_t          engine;
     wscast_list_t            waiters;           /* publishers without room */
+    wscast_list_t            crowd;             /* the same, to many */
+    ngx_event_t              fan;               /* posted: delivers on */
+    uint64_t                 flying;            /* deliveries of what is on
+                                                   the bus, to a few each */
+    uint64_t                 coming;            /* the same, to many */
     u_char                  *scratch;           /* for encoding envelopes */
     size_t                   scratch_size;
     u_char                   client_tag[8];     /* of the ids of clients */

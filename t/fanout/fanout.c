@@ -3,6 +3,9 @@
 #include "../lib/unit.h"
 
 #include "../../src/base/map.c"
+#include "../../src/base/prepared.c"
+#include "../../src/base/publication.c"
+#include "../../src/fanout/backlog.c"
 #include "../../src/fanout/fanout.c"
 
 
@@ -54,7 +57,7 @@ last(void *ctx, wscast_channel_t *channel)
 }
 
 
-static const wscast_fanout_handler_t  handler = { first, last };
+static const wscast_fanout_handler_t  handler = { first, last, NULL };
 
 
 static void

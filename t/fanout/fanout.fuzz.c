@@ -1,12 +1,16 @@
 /*
  * fanout: the input is a script.  Each pair of bytes is a deed and whom it
  * concerns; deeds are also done from inside of deliveries, where the law of
- * fanout.h holds.  A plain table says who must be called.
+ * fanout.h holds.  A plain table says who must be called, and what a backlog
+ * owes to whom.
  */
 
 #include "../lib/fuzz_main.h"
 
 #include "../../src/base/map.c"
+#include "../../src/base/prepared.c"
+#include "../../src/base/publication.c"
+#include "../../src/fanout/backlog.c"
 #include "../../src/fanout/fanout.c"
 
 
@@ -18,12 +22,14 @@ typedef struct {
     wscast_list_t             mine;
     wscast_subscription_t    *sub[CHANNELS];
     unsigned                  calls;
+    uint64_t                  next[CHANNELS];   /* of what is pushed */
 } client_t;
 
 
 static wscast_fanout_t   fanout;
 static client_t          clients[CLIENTS];
 static unsigned          alive[CHANNELS];       /* first() without last() */
+static uint64_t          pushed[CHANNELS];
 static unsigned          refuse;
 static const uint8_t    *script, *script_end;
 static unsigned          nested;
@@ -67,7 +73,24 @@ last(void *ctx, wscast_channel_t *channel)
 }
 
 
-static const wscast_fanout_handler_t  handler = { first, last };
+static void
+serve(void *ctx, wscast_subscription_t *subscription,
+    wscast_publication_t *pub)
+{
+    unsigned   n;
+    client_t  *c;
+
+    must(ctx == &fanout && fanout.delivering);
+
+    c = subscription->subscriber;
+    n = number(subscription->channel);
+
+    must(c->sub[n] == subscription || c->sub[n] == NULL);
+    must(pub->f.offset == c->next[n]++);
+}
+
+
+static const wscast_fanout_handler_t  handler = { first, last, serve };
 
 
 static wscast_str_t
@@ -100,6 +123,7 @@ subscribe(client_t *c, unsigned n)
 
     must(rc == WSCAST_OK && alive[n]);
     c->sub[n] = s;
+    c->next[n] = pushed[n];
 }
 
 
@@ -111,6 +135,58 @@ unsubscribe(client_t *c, unsigned n)
     s = c->sub[n];
     c->sub[n] = NULL;
     wscast_fanout_unsubscribe(&fanout, s);
+
+    /* inside of a delivery it does without */
+    must(fanout.delivering || c->next[n] == pushed[n]);
+}
+
+
+static void
+push(unsigned n)
+{
+    wscast_channel_t      *channel;
+    wscast_pub_fields_t    f;
+    wscast_publication_t  *pub;
+
+    channel = wscast_fanout_find(&fanout, name(n));
+
+    if (channel == NULL) {
+        return;
+    }
+
+    memset(&f, 0, sizeof(f));
+    f.offset = pushed[n];
+
+    pub = wscast_publication_create(&f);
+    must(pub != NULL);
+
+    if (wscast_fanout_push(&fanout, channel, pub) == WSCAST_OK) {
+        pushed[n]++;
+    }
+
+    wscast_publication_release(pub);
+}
+
+
+/* After it, all are served who are there. */
+
+static void
+finish(unsigned n)
+{
+    unsigned           i;
+    wscast_channel_t  *channel;
+
+    channel = wscast_fanout_find(&fanout, name(n));
+
+    if (channel == NULL) {
+        return;
+    }
+
+    wscast_fanout_finish(&fanout, channel);
+
+    for (i = 0; i < CLIENTS; i++) {
+        must(!clients[i].sub[n] || clients[i].next[n] == pushed[n]);
+    }
 }
 
 
@@ -177,7 +253,7 @@ deed(void)
     c = &clients[whom % CLIENTS];
     n = whom / CLIENTS % CHANNELS;
 
-    switch (what % 4) {
+    switch (what % 7) {
     case 0:
         if (!c->sub[n]) {
             subscribe(c, n);
@@ -200,6 +276,18 @@ deed(void)
     case 3:
         refuse = whom & 1;
         break;
+
+    case 4:
+        push(n);
+        break;
+
+    case 5:
+        (void) wscast_fanout_step(&fanout);
+        break;
+
+    case 6:
+        finish(n);
+        break;
     }
 
     must(wscast_fanout_validate(&fanout));
@@ -214,6 +302,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
     memset(clients, 0, sizeof(clients));
     memset(alive, 0, sizeof(alive));
+    memset(pushed, 0, sizeof(pushed));
     refuse = 0;
 
     for (i = 0; i < CLIENTS; i++) {
@@ -243,6 +332,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
     wscast_fanout_done(&fanout);
     must(wscast_fanout_validate(&fanout));
+    must(fanout.owed == 0 && fanout.bytes == 0);
 
     for (i = 0; i < CLIENTS; i++) {
         must(wscast_list_empty(&clients[i].mine));

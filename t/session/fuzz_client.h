@@ -137,7 +137,7 @@ expires(void *ctx)
 }
 
 
-static const wscast_fanout_handler_t   fanout_handler = { first, last };
+static const wscast_fanout_handler_t   fanout_handler = { first, last, NULL };
 static const wscast_session_handler_t  handler = {
     take_frame, room_for, finalize, resume, expires
 };

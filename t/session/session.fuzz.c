@@ -25,6 +25,7 @@
 #include "../../src/auth/key.c"
 #include "../../src/auth/signature.c"
 #include "../../src/auth/token.c"
+#include "../../src/fanout/backlog.c"
 #include "../../src/fanout/fanout.c"
 #include "../../src/wire/frame.c"
 #include "../../src/wire/deflate.c"

@@ -24,6 +24,7 @@
 #include "../../src/auth/key.c"
 #include "../../src/auth/signature.c"
 #include "../../src/auth/token.c"
+#include "../../src/fanout/backlog.c"
 #include "../../src/fanout/fanout.c"
 #include "../../src/wire/frame.c"
 #include "../../src/wire/deflate.c"
@@ -217,7 +218,7 @@ expires(void *ctx)
 }
 
 
-static const wscast_fanout_handler_t   fanout_handler = { first, last };
+static const wscast_fanout_handler_t   fanout_handler = { first, last, NULL };
 static const wscast_session_handler_t  handler = {
     take_frame, room_for, finalize, resume, expires
 };

@@ -28,6 +28,7 @@ use IO::Socket::INET;
 use JSON::PP ();
 use POSIX qw(:sys_wait_h);
 use Test::More ();
+use Time::HiRes ();
 use Wscast::Http;
 
 my $count = 0;
@@ -491,6 +492,30 @@ sub memory {
     }
 
     return $sum;
+}
+
+# Seconds of the processor that the workers have used: where other processes
+# are busy as well, that tells better than a clock on the wall how long somebody
+# had to wait for them.
+
+sub cpu {
+    my ($self) = @_;
+    my $sum = 0;
+
+    # the clock of another process: clock_getcpuclockid(3)
+    $sum += Time::HiRes::clock_gettime(-(($_ + 1) << 3) | 2)
+        for $self->workers;
+
+    return $sum;
+}
+
+sub descriptors {
+    my ($self) = @_;
+    my $n = 0;
+
+    $n += () = glob "/proc/$_/fd/*" for $self->workers;
+
+    return $n;
 }
 
 # -- what is left behind -------------------------------------------------

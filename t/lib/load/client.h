@@ -2,7 +2,7 @@
  * client.h: as much of a WebSocket client as the load generator needs: text
  * frames, non-blocking, many in one process.
  *
- * Audience: blast.c, churn.c.  A client is polled by its owner, who reads
+ * Audience: blast.c, churn.c, fair.c.  A client is polled by its owner, who reads
  * epoll's events and calls client_read() and client_write().
  */
 

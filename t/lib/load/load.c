@@ -1,5 +1,6 @@
 /*
- * load: clients in numbers for which Perl is too slow.  See blast.c, churn.c.
+ * load: clients in numbers for which Perl is too slow.  See blast.c, churn.c,
+ * fair.c.
  */
 
 #include <stdio.h>
@@ -8,6 +9,7 @@
 
 int blast(int argc, char **argv);
 int churn(int argc, char **argv);
+int fair(int argc, char **argv);
 
 
 int
@@ -22,10 +24,13 @@ main(int argc, char **argv)
 
     } else if (argc > 1 && strcmp(argv[1], "churn") == 0) {
         rc = churn(argc - 2, argv + 2);
+
+    } else if (argc > 1 && strcmp(argv[1], "fair") == 0) {
+        rc = fair(argc - 2, argv + 2);
     }
 
     if (rc == -1) {
-        fprintf(stderr, "usage: load blast|churn ARGUMENT...\n");
+        fprintf(stderr, "usage: load blast|churn|fair ARGUMENT...\n");
         return 2;
     }
 
