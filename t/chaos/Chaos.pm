@@ -89,7 +89,14 @@ sub _prepare {
     $self->_ok(Wscast::wait_until(sub { !($state = $world->whole) }, 20),
         'the servers are up') || Test::More::diag($state);
     $self->{descriptors} = $world->descriptors;
+    $self->_people;
 
+    return;
+}
+
+sub _people {
+    my ($self) = @_;
+    my $world  = $self->{world};
     my $record = $self->{record} = $world->{record} = Chaos::Record->new(
         redis => $self->{mode} eq 'redis');
     my $net    = $self->{net} = Chaos::Net->new(
@@ -401,9 +408,10 @@ sub _history {
     my ($self, $host, $channel) = @_;
     my $record = $self->{record};
     my $top    = $record->{top}{$channel};
+    my $base   = $record->{base}{$channel} // 0;
     my ($before, $expected, $wrong) = ($top + 1, $top, '');
 
-    while ($before > 1 && !$wrong && $top - $before < 15000) {
+    while ($before > $base + 1 && !$wrong && $top - $before < 15000) {
         my $m = $self->_ask($host, { type => 'history', limit => 1000,
             channel => $channel, before => $before });
         my @messages = reverse @{ $m->{messages} // [] };

@@ -19,7 +19,6 @@ sub new {
     my ($class, %option) = @_;
 
     return bless {
-        %option,
         begun      => time,
         sent       => {},       # number => [first sent, channel, with a key]
         taken      => {},       # number => [when acknowledged, offset]
@@ -27,12 +26,14 @@ sub new {
         place      => {},       # channel => { number => offset }
         epoch      => {},       # channel => epoch
         top        => {},       # channel => highest offset seen
+        base       => {},       # channel => its offset before all this
         segments   => [],       # what connections got of the other channels
         gaps       => {},       # host => [when its counter moved]
         trouble    => [],       # [host or '*', from, to]
         deeds      => [],
         violations => [],
         count      => {},
+        %option,
     }, $class;
 }
 
@@ -170,7 +171,8 @@ sub history_holds {
     for my $channel (sort keys %{ $self->{top} }) {
         my ($table, $top) = ($self->{table}{$channel},
             $self->{top}{$channel});
-        my @holes = grep { !defined $table->{$_} } 1 .. $top;
+        my $first = 1 + ($self->{base}{$channel} // 0);
+        my @holes = grep { !defined $table->{$_} } $first .. $top;
 
         $self->wrong("$channel: nobody has heard of " . @holes
             . " offsets of $top, the first is $holes[0]") if @holes;

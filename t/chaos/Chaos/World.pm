@@ -28,7 +28,7 @@ server {
         wscast_user         $arg_user;
         wscast_welcome      $pid;
         wscast_send_buffer  64k;
-        wscast_drain        2s;
+        wscast_drain        %%DRAIN%%;
     }
 
     location /api/ { wscast_api chat; }
@@ -43,7 +43,8 @@ CONF
 
 sub new {
     my ($class, %option) = @_;
-    my $self = bless { %option, hosts => [], proxies => [] }, $class;
+    my $self = bless { drain => '2s', %option, hosts => [], proxies => [] },
+        $class;
 
     if ($self->{mode} eq 'redis') {
         $self->{redis} = Wscast::redis(args =>
@@ -59,7 +60,10 @@ sub new {
             $redis = sprintf $REDIS, $self->{proxies}[$i]->port;
         }
 
-        my $host = Wscast::host($CONF =~ s/%%REDIS%%/$redis/r,
+        my $conf = $CONF =~ s/%%REDIS%%/$redis/r;
+        $conf =~ s/%%DRAIN%%/$self->{drain}/;
+
+        my $host = Wscast::host($conf,
             workers => $self->{redis} ? 3 : 4,
             name => ('one', 'two')[$i] . " ($self->{mode})");
 
@@ -169,9 +173,9 @@ sub kill {
 }
 
 sub restart {
-    my ($self) = @_;
+    my ($self, $event) = @_;
     $self->{record}->trouble_begins('*');
-    $self->{redis}->kill9;
+    $event->{how} ? $self->{redis}->stop : $self->{redis}->kill9;
     return 1;
 }
 
