@@ -207,6 +207,41 @@ ngx_wscast_lease_note(ngx_wscast_remote_t *remote, wscast_str_t channel)
 }
 
 
+/*
+ * Who is about to join is a subscriber already, and what notes the channel for
+ * him is sent after this.
+ */
+
+void
+ngx_wscast_lease_unnote(ngx_wscast_remote_t *remote, wscast_str_t channel)
+{
+    wscast_str_t         none, lease;
+    ngx_wscast_ask_t    *ask;
+    ngx_wscast_store_t  *store;
+
+    store = remote->store;
+    none = wscast_str(NULL, 0);
+    lease = wscast_str(remote->lease, remote->lease_len);
+
+    if (lease.len == 0 || channel.len == 0 || remote->closing
+        || store->handler->count(store->ctx, channel) != 0)
+    {
+        return;
+    }
+
+    ask = ngx_wscast_ask(remote, NGX_WSCAST_SCRIPT_UNNOTE,
+                         ngx_wscast_ask_ignore, NULL);
+    if (ask == NULL) {
+        return;
+    }
+
+    ngx_wscast_ask_key(ask, none, ":lease:", lease);
+    ngx_wscast_ask_word(ask, channel);
+
+    (void) ngx_wscast_ask_send(ask, 1);
+}
+
+
 void
 ngx_wscast_lease_tick(ngx_wscast_remote_t *remote)
 {

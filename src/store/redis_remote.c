@@ -232,4 +232,6 @@ ngx_wscast_remote_left(ngx_wscast_ask_t *ask, redisReply *reply)
         ngx_wscast_bus_counters(ask->remote->store->bus)
             [WSCAST_COUNT_LEAVES]++;
     }
+
+    ngx_wscast_lease_unnote(ask->remote, ngx_wscast_lease_where(ask));
 }

@@ -177,6 +177,10 @@ uint64_t ngx_wscast_lease_orphan(ngx_wscast_remote_t *remote, uint64_t nonce);
 ngx_int_t ngx_wscast_lease_note(ngx_wscast_remote_t *remote,
     wscast_str_t channel);
 
+/* redis_lease.c: after a leave, if nobody of this worker is there any more. */
+void ngx_wscast_lease_unnote(ngx_wscast_remote_t *remote,
+    wscast_str_t channel);
+
 /* redis_lease.c: the channel of an ask for a script of members; empty: no
    memory. */
 #define NGX_WSCAST_LEASE_KEYS    6          /* then comes the name */

@@ -23,6 +23,7 @@
     X(PAGE, page)                                                             \
     X(RENEW, renew)                                                           \
     X(NOTE, note)                                                             \
+    X(UNNOTE, unnote)                                                         \
     X(MISS, miss)                                                             \
     X(POLL, poll)                                                             \
     X(SETTLE, settle)                                                         \

@@ -45,6 +45,15 @@ const wscast_str_t  ngx_wscast_script_note = wscast_string(
     "return redis.call('SADD', channels, channel)\n");
 
 
+/*
+ * When none of the lease is on a channel any more.  KEYS: the lease's channels.
+ * ARGV: channel.
+ */
+
+const wscast_str_t  ngx_wscast_script_unnote = wscast_string(
+    "return redis.call('SREM', KEYS[1], ARGV[1])\n");
+
+
 /* Before members are lost.  KEYS: lost, version.  ARGV: channel, grace. */
 
 const wscast_str_t  ngx_wscast_script_miss = wscast_string(

@@ -24,6 +24,9 @@ typedef struct {
     /* calls ngx_wscast_store_query() with a JOIN for every member here */
     void                (*rejoin)(void *ctx);
 
+    /* how many subscribers a channel has on this worker */
+    size_t              (*count)(void *ctx, wscast_str_t channel);
+
     /* this connection's membership was taken over: it must end, wherever */
     void                (*replaced)(void *ctx, wscast_str_t client);
 } ngx_wscast_store_handler_t;

@@ -59,6 +59,7 @@ const ngx_wscast_bus_handler_t  ngx_wscast_hub_bus_handler = {
 
 const ngx_wscast_store_handler_t  ngx_wscast_hub_store_handler = {
     ngx_wscast_hub_rejoin,
+    ngx_wscast_hub_count,
     ngx_wscast_hub_replaced
 };
 

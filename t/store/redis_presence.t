@@ -264,4 +264,40 @@ on($watch, 'room:1');
         '... or of lost members');
 }
 
+# -- what a lease names --------------------------------------------------
+
+# A worker that lives for months must not leave a trace of every channel that
+# it ever had a member on.
+
+sub named {
+    my $n = 0;
+    $n += $redis->command('SCARD', $_)
+        for @{ $redis->command('KEYS', '{wscast:chat:}:lease:*') };
+    return $n;
+}
+
+{
+    ok(wait_until(sub { named() == 0 }, 10), 'all have left all channels');
+
+    my @pair   = (client($two, 'one'), client($two, 'other'));
+
+    for my $n (1 .. 20) {
+        on($_, "room:of-$n") for @pair;
+        on($_, "now:of-$n") for @pair;
+    }
+
+    cmp_ok(named(), '>=', 40, 'the lease names its channels');
+    $pair[0]->ask({ type => 'unsubscribe', channel => "now:of-$_" })
+        for 1 .. 20;
+    is(members($pair[1], "now:of-$_")->{total}, 1, '... one leaves them')
+        for 1, 20;
+    cmp_ok(named(), '>=', 40, '... of which another is a member');
+    $pair[1]->ask({ type => 'unsubscribe', channel => "now:of-$_" })
+        for 1 .. 20;
+    $_->drop for @pair;
+    ok(wait_until(sub { named() == 0 }, 10),
+        'it names none that it has nobody on any more')
+        || diag(named());
+}
+
 done_testing();

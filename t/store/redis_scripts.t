@@ -35,7 +35,7 @@ for my $file (glob 'src/store/redis_scripts*.c') {
         =~ m{ngx_wscast_script_(\w+) = wscast_string\((.*?)\);\n}sg;
 }
 
-is(scalar keys %script, 16, 'all scripts are found');
+is(scalar keys %script, 17, 'all scripts are found');
 
 my @docs = map { $_->{text} } Wscast::Docs::blocks('docs/redis.md');
 my ($acl) = map { /^(ACL SETUSER .*)$/m } @docs;
