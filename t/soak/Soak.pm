@@ -13,9 +13,11 @@ package Soak;
 # mended: a killed worker's replacement has welcomed a client, those of a reload
 # have, Redis is subscribed again, and every client is back.
 #
-# The first round of each kind of fault shows what that kind takes for good:
-# what nginx, the allocator and the JavaScript of nobody keep for reuse.  The
-# rounds after it must not take more.
+# Memory cannot be the same to the byte: the allocator keeps for reuse what a
+# worker once needed at a time, a page of 1000 messages for instance.  So the
+# first round of each kind of fault shows what that kind takes, and those after
+# it must not take more.  What a worker leaks each time, 10 KB in 200 faults, is
+# more than it may differ by.
 
 use strict;
 use warnings;
@@ -29,11 +31,10 @@ use Soak::Books;
 
 our @ISA = ('Chaos');
 
-# Kilobytes that a worker may differ by from one round to another, because of
-# who its clients happened to be; and that a master may grow by.
+# Kilobytes that a worker, and a master, may have more after a round.
 
 use constant {
-    SLACK_WORKER => 512,
+    SLACK_WORKER => 2048,
     SLACK_MASTER => 256,
 };
 
@@ -42,11 +43,12 @@ my @CHANNELS = ('room:1', 'room:2');
 sub run {
     my (%option) = @_;
     my $self = bless { rate => Wscast::asan() ? 40 : 100, clients => 24,
-        rounds => 5, base => {}, %option }, 'Soak';
+        rounds => 5, rcvbuf => 0, base => {}, %option }, 'Soak';
 
     srand $self->{seed};
     $self->{restarts} = 0 if $self->{mode} ne 'redis';
-    $self->{world} = Chaos::World->new(mode => $self->{mode}, drain => '1s');
+    $self->{world} = Chaos::World->new(mode => $self->{mode}, drain => '1s',
+        timeout => '5s 5s');
     $self->{number} = 0;
 
     my $state;
@@ -97,7 +99,7 @@ sub _round {
     $self->_event($_) for @events;
 
     delete $self->{publishing};
-    $self->{seconds} = time - $begun;
+    $self->{enough} = @events;
     $self->_calm;
     $self->_judge;
     $self->{base} = { %{ $self->{record}{top} } };
@@ -125,7 +127,8 @@ sub _ok {
         ? "$self->{title}: $name" : $name);
 }
 
-# One turn of everything; what is published does not depend on how long it is.
+# One turn of everything; where turns are long, on a machine that does a lot
+# besides, less is published, so that the clients can follow.
 
 sub _turn {
     my ($self) = @_;
@@ -133,7 +136,7 @@ sub _turn {
     if (my $p = $self->{publishing}) {
         my $due = int($self->{rate} * (time - $p->[0])) - $p->[1];
         $p->[1] += $due;
-        $self->_publish for 1 .. ($due > 50 ? 50 : $due);
+        $self->_publish for 1 .. ($due > 5 ? 5 : $due);
     }
 
     return $self->SUPER::_turn;
@@ -162,7 +165,7 @@ sub _event {
     my @fresh = $self->$do;
     $self->{record}->deed(join ' ', $kind, @fresh);
 
-    my $mended = $self->_until_now_and_then(30, sub {
+    my $mended = $self->_until_now_and_then(60, sub {
         $state = $self->{half} && $kind eq 'reload' ? ''
             : $self->{world}->whole;
         return 0 if $state;
@@ -170,7 +173,7 @@ sub _event {
         return 1;
     });
 
-    $self->{record}->wrong("$kind: after 30 seconds: $state") if !$mended;
+    $self->{record}->wrong("$kind: after a minute: $state") if !$mended;
 
     return;
 }

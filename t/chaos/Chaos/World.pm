@@ -37,13 +37,13 @@ CONF
 
 my $REDIS = <<'CONF';
     redis            redis://127.0.0.1:%d;
-    redis_timeout    500ms 1s;
+    redis_timeout    %s;
     redis_reconnect  50ms 500ms;
 CONF
 
 sub new {
     my ($class, %option) = @_;
-    my $self = bless { drain => '2s', %option, hosts => [], proxies => [] },
+    my $self = bless { drain => '2s', timeout => '500ms 1s', %option, hosts => [], proxies => [] },
         $class;
 
     if ($self->{mode} eq 'redis') {
@@ -57,7 +57,8 @@ sub new {
         if ($self->{redis}) {
             push @{ $self->{proxies} },
                 Chaos::Proxy->new($self->{redis}->port);
-            $redis = sprintf $REDIS, $self->{proxies}[$i]->port;
+            $redis = sprintf $REDIS, $self->{proxies}[$i]->port,
+                $self->{timeout};
         }
 
         my $conf = $CONF =~ s/%%REDIS%%/$redis/r;
