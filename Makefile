@@ -81,7 +81,7 @@ replay     = $(addprefix $(BUILD)/replay/,$(call dash,$(1:%.fuzz.c=%)))
 # -- the module --------------------------------------------------------------
 
 .PHONY: all deps run pictures test test-build asan sanitized-flags unit \
-        fuzz fuzz-all layers chaos bench bench-build install clean help \
+        fuzz fuzz-all layers chaos soak bench bench-build install clean help \
         FORCE \
         $(TARGETS:%=fuzz/%)
 .DELETE_ON_ERROR:
@@ -253,17 +253,30 @@ SEED       =
 MINUTES    = 2
 PAUSE      =
 
-#: make chaos       all at once goes wrong: [MODE=redis|embedded] [SEED=N]
-#:                  [MINUTES=2] [PAUSE=seconds] [VARIANT=asan]
+KILLS      = 20
+RELOADS    = 5
+RESTARTS   = 5
+REPEAT     = 2
+
 ifeq ($(VARIANT),asan)
-chaos: export WSCAST_ASAN = 1
-chaos: export WSCAST_PRELOAD = $(preload)
-chaos: export LSAN_OPTIONS = \
+chaos soak: export WSCAST_ASAN = 1
+chaos soak: export WSCAST_PRELOAD = $(preload)
+chaos soak: export LSAN_OPTIONS = \
     suppressions=$(abspath t/lib/lsan.supp):print_suppressions=0
 endif
+
+#: make chaos       all at once goes wrong: [MODE=redis|embedded] [SEED=N]
+#:                  [MINUTES=2] [PAUSE=seconds] [VARIANT=asan]
 chaos: $(MODULE)
 	@WSCAST_MODULE=$(abspath $(MODULE)) \
 	    t/chaos/run '$(MODE)' '$(SEED)' '$(MINUTES)' '$(PAUSE)'
+
+#: make soak        the same goes wrong again and again, and nothing leaks:
+#:                  [MODE=redis|embedded] [SEED=N] [KILLS=20] [RELOADS=5]
+#:                  [RESTARTS=5] [REPEAT=2] [VARIANT=asan]
+soak: $(MODULE)
+	@WSCAST_MODULE=$(abspath $(MODULE)) t/soak/run '$(MODE)' '$(SEED)' \
+	    '$(KILLS)' '$(RELOADS)' '$(RESTARTS)' '$(REPEAT)'
 
 # -- speed -------------------------------------------------------------------
 
