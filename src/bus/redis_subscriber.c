@@ -266,10 +266,11 @@ ngx_wscast_redis_is(redisReply *reply, const char *word)
 static void
 ngx_wscast_redis_refused(ngx_wscast_redis_node_t *node, redisReply *reply)
 {
-    ngx_uint_t           slot;
+    ngx_uint_t           slot, denied;
     ngx_wscast_redis_t  *redis;
 
     redis = node->redis;
+    denied = reply->len >= 7 && ngx_memcmp(reply->str, "NOPERM ", 7) == 0;
 
     if (redis->cluster
         && ngx_wscast_cluster_moved(redis->cluster, &node->subscriber, reply,
@@ -283,9 +284,13 @@ ngx_wscast_redis_refused(ngx_wscast_redis_node_t *node, redisReply *reply)
                   "wscast: redis refused to subscribe: \"%*s\"",
                   (size_t) reply->len, reply->str);
 
-    /* which one it was is not said: all are subscribed to again */
+    /*
+     * Which one it was is not said: all are subscribed to again.  It may be the
+     * PING behind them, which Redis refuses while it loads its data; a channel
+     * that the user may not have takes none of the others with it.
+     */
 
-    if (redis->cluster) {
+    if (redis->cluster || (!node->heard && !denied)) {
         ngx_wscast_redis_link_break(&node->subscriber,
                                     "refused to subscribe");
     }
