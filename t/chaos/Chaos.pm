@@ -6,7 +6,8 @@ package Chaos;
 #   Chaos::run(mode => 'redis', seed => 7, seconds => 120);
 #
 # mode is "redis" or "embedded".  rate is that of all publishes in a second;
-# clients, their number; pause, the mean time between two events.
+# clients, their number; pause, the mean time between two events; all, 1 if the
+# schedule of this seed must have everything in it.
 #
 # What it holds against the servers:
 #
@@ -59,6 +60,10 @@ sub run {
     Test::More::note("$self->{mode}, seed $self->{seed}, "
         . "$self->{seconds} seconds, "
         . scalar($self->{schedule}->events) . ' events');
+
+    my @never = $self->{schedule}->never;
+    $self->_ok(!@never, 'everything happens that can happen')
+        || Test::More::diag("@never") if $self->{all};
 
     $self->{world} = Chaos::World->new(mode => $self->{mode});
     $self->_prepare;
@@ -279,12 +284,19 @@ sub _calm {
     $self->_ok($self->_until(20, sub { !$self->_absent }),
         'all clients are back') || Test::More::diag($self->_absent);
 
-    # one more for everybody, after which nothing comes
-    my %last = map { $_ => $self->_publish($_) } @HISTORY, @PLAIN;
-    my $left;
+    # one more for everybody, after which nothing comes; and another one for who
+    # has only now read that it was too slow, and has connected again
+    my (%last, $left);
 
-    $self->_ok($self->_until(20, sub {
-        $left = join ', ', map { $_->{name} } grep { !$self->_has($_, \%last) }
+    $self->_ok($self->_until(30, sub {
+        if (!%last || grep { $self->_is_new($_, \%last) }
+            @{ $self->{readers} })
+        {
+            $self->{record}->count('last messages');
+            %last = map { $_ => $self->_publish($_) } @HISTORY, @PLAIN;
+        }
+
+        $left = join "\n", map { $self->_lacks($_, \%last) }
             @{ $self->{readers} };
         return $left eq '';
     }), 'all have the last messages') || Test::More::diag($left);
@@ -292,15 +304,29 @@ sub _calm {
     return;
 }
 
-sub _has {
+sub _is_new {
     my ($self, $reader, $last) = @_;
-    my $record = $self->{record};
-    my $place  = $record->{place}{ $reader->{channel} }
-        { $last->{ $reader->{channel} } };
+    my $sent = $self->{record}{sent}{ $last->{ $reader->{plain} } };
 
-    return defined $place && ($reader->{offset} // 0) >= $place
-        && $reader->{segment}
-        && ($reader->{segment}{got}[-1] // 0) == $last->{ $reader->{plain} };
+    return $reader->{segment} && $sent
+        && $reader->{segment}{since} >= $sent->[0];
+}
+
+sub _lacks {
+    my ($self, $reader, $last) = @_;
+    my ($kept, $plain) = @$last{ @$reader{qw(channel plain)} };
+    my $place   = $self->{record}{place}{ $reader->{channel} }{$kept};
+    my $segment = $reader->{segment};
+
+    return if defined $place && ($reader->{offset} // 0) >= $place
+        && $segment && ($segment->{got}[-1] // 0) == $plain;
+
+    return join "\n    ", "$reader->{name} at "
+        . ($reader->{offset} // 'no offset') . ', ' . ($place // 'unknown')
+        . " of $reader->{channel} is the last, and at "
+        . ($segment ? $segment->{got}[-1] // 'none' : 'nothing')
+        . ", $plain of $reader->{plain} is; it saw",
+        @{ $reader->{seen} };
 }
 
 sub _judge {

@@ -19,6 +19,8 @@ use warnings;
 my @KINDS = (
     [reload  => 5, 4, { host => 1 }],
     [kill    => 9, 7, { host => 1, which => 100, old => 5 }],
+    [hang    => 3, 3, { host => 1, which => 100, lasts => [0.1, 2] },
+                'resume', 'worker'],
     [drop    => 8, 6, { which => 100, count => [1, 6],
                         how => [qw(drop reset half close)] }],
     [flee    => 1, 1, { host => 1 }],
@@ -48,6 +50,16 @@ sub new {
 }
 
 sub events { return @{ $_[0]{events} } }
+
+# What may happen and does not, with this seed.
+
+sub never {
+    my ($self) = @_;
+    my %seen   = map { $_->{kind} => 1 } $self->events;
+    my $column = $self->{redis} ? 2 : 1;
+
+    return grep { !$seen{$_} } map { $_->[0] } grep { $_->[$column] } @KINDS;
+}
 
 # Marsaglia's xorshift, because Perl's own differs between builds.
 

@@ -173,6 +173,32 @@ sub kill {
     return "worker $pid";
 }
 
+# A worker that does nothing for a while, and does not know it.
+
+sub hang {
+    my ($self, $event) = @_;
+    my $host = $self->{hosts}[$event->{host}];
+    my @pids = $host->workers or return 0;
+    my $pid  = $pids[$event->{which} % @pids];
+
+    CORE::kill 'STOP', $pid;
+    $self->{hung}{ $event->{host} } = $pid;
+
+    return "worker $pid";
+}
+
+sub resume {
+    my ($self, $event) = @_;
+    my $pid  = delete $self->{hung}{ $event->{host} } or return 0;
+    my $host = $self->{hosts}[$event->{host}];
+
+    # it may have been killed in its sleep
+    my $there = grep { $_ == $pid } $host->workers, $host->workers(old => 1);
+    CORE::kill 'CONT', $pid if $there;
+
+    return $there ? "worker $pid" : 'killed meanwhile';
+}
+
 sub restart {
     my ($self, $event) = @_;
     $self->{record}->trouble_begins('*');
@@ -235,6 +261,8 @@ sub forget {
 
 sub mend {
     my ($self) = @_;
+
+    $self->resume({ host => $_ }) for keys %{ $self->{hung} };
     return if !$self->{redis};
 
     $self->thaw;
