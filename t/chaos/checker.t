@@ -4,8 +4,10 @@
 use lib 't/lib', 't/chaos';
 use Wscast;
 use Chaos::Order;
+use Chaos::Pulse;
 use Chaos::Record;
 use Chaos::Schedule;
+use Time::HiRes qw(time);
 
 # Messages 1 to 9, published a second apart, all acknowledged.
 sub record {
@@ -153,6 +155,34 @@ for my $case ([[1, 2, 3], 3, 0], [[1, 3], 3, 1], [[1, 2, 3], 2, 1]) {
     is(join(' ', map { $r->troubled(@$_) } ['a', 5, 9], ['a', 5, 11],
         ['a', 19, 30], ['a', 21, 30], ['b', 11, 12]), '0 1 1 0 0',
         'an excuse holds for its host and its time');
+}
+
+# -- the pulse of Redis --------------------------------------------------
+
+{
+    my $r     = Chaos::Record->new;
+    my $redis = redis();
+    my $pulse = Chaos::Pulse->new(record => $r, host => 'a',
+        port => $redis->port);
+    my $now   = sub { $r->troubled('a', time, time) };
+    my $until = sub {
+        my ($condition) = @_;
+        return wait_until(sub { $pulse->step; $condition->() });
+    };
+
+    $until->(sub { $pulse->{next} > $r->{begun} + 0.5 });
+    ok(!$now->(), 'a Redis that answers is no excuse');
+    $redis->freeze;
+    ok($until->($now), '... one that does not is one');
+    ok(!$r->troubled('b', time, time), '... for those on its way');
+    $redis->thaw;
+    ok($until->(sub { !$pulse->{trouble} }), '... until it answers');
+    ok(!$r->troubled('a', time + scale(4), time + scale(5)),
+        '... and some seconds more');
+    $redis->kill9;
+    ok($until->(sub { $pulse->{trouble} }), 'one that is gone is one');
+    $redis->start;
+    ok($until->(sub { !$pulse->{trouble} }), '... until it is back');
 }
 
 # -- the schedule --------------------------------------------------------

@@ -32,6 +32,14 @@ sub _wrong {
     return;
 }
 
+# The time for which the checker stood still is nobody else's fault.
+
+sub stood {
+    my ($self, $seconds) = @_;
+    $self->{excused} += $seconds;
+    return;
+}
+
 # -- coming and going ----------------------------------------------------
 
 sub step {
@@ -51,7 +59,7 @@ sub step {
         $self->_look;
 
     } elsif ($self->{asked} && !$self->{late}
-        && $now - $self->{asked} > Wscast::scale(15)
+        && $now - $self->{asked} - $self->{excused} > Wscast::scale(15)
         && ($self->{ws}{paused} // 0) < $self->{asked}
         && (!$self->{subscribed} || !$self->{segment}))
     {
@@ -95,6 +103,7 @@ sub _subscribe {
     $self->_say({ type => 'subscribe', id => 'p',
         channel => $self->{plain} }) if !$self->{segment};
     $self->{asked} = time;
+    $self->{excused} = 0;
     $self->{others} = {};
     $self->_saw("subscribes since " . ($self->{offset} // 'nothing'));
 

@@ -77,9 +77,10 @@ sub wrong {
 # again.
 
 sub trouble_begins {
-    my ($self, $where) = @_;
-    push @{ $self->{trouble} }, [$where, time];
-    return;
+    my ($self, $where, $since) = @_;
+    my $trouble = [$where, $since // time];
+    push @{ $self->{trouble} }, $trouble;
+    return $trouble;
 }
 
 sub trouble_ends {

@@ -83,7 +83,27 @@ sub step {
     return;
 }
 
+sub stood {
+    my ($self, $seconds) = @_;
+    $_->{asked} += $seconds
+        for grep { $_->{asked} } values %{ $self->{waiting} };
+    return;
+}
+
 sub idle { return !%{ $_[0]{waiting} } }
+
+sub waits {
+    my ($self) = @_;
+    my $waiting = $self->{waiting};
+    my @some    = (sort { $a <=> $b } keys %$waiting)[0 .. 4];
+
+    return sprintf '%s on %s, %s, waits for %d: %s', $self->{name},
+        $self->{host}{name}, $self->{ws} ? 'connected' : 'not connected',
+        scalar keys %$waiting, join ', ', map {
+            my $w = $waiting->{$_};
+            "$_ to $w->{channel} (" . ($w->{times} // 0) . ' times)'
+        } grep { defined } @some;
+}
 
 sub opened { return }
 
@@ -133,7 +153,7 @@ sub _refused {
     $self->{record}->count('refused');
 
     if ($w->{key}) {
-        $w->{again} = time + 0.2;
+        $w->{again} = time + 0.2 + 0.1 * ($w->{times} // 1);
     } else {
         delete $self->{waiting}{$n};
     }

@@ -8,6 +8,7 @@ use warnings;
 
 use Time::HiRes qw(time);
 use Chaos::Proxy;
+use Chaos::Pulse;
 
 my $CONF = <<'CONF';
 wscast_hub chat {
@@ -48,7 +49,7 @@ sub new {
 
     if ($self->{mode} eq 'redis') {
         $self->{redis} = Wscast::redis(args =>
-            ['--appendonly', 'yes', '--appendfsync', 'always']);
+            ['--appendonly', 'yes', '--appendfsync', 'no']);
     }
 
     for my $i (0 .. ($self->{redis} ? 1 : 0)) {
@@ -129,6 +130,16 @@ sub used {
     }
 
     return $sum / 100;
+}
+
+# How Redis is, from where the hosts are.
+
+sub pulses {
+    my ($self, $record) = @_;
+
+    return map { Chaos::Pulse->new(record => $record,
+        host => $self->{hosts}[$_]{name}, port => $self->{proxies}[$_]->port)
+    } 0 .. $#{ $self->{proxies} };
 }
 
 # The counters of gaps, and when they moved.
