@@ -57,7 +57,9 @@ ngx_wscast_remote_query(ngx_wscast_store_t *store, wscast_query_t *q)
         return;
 
     default:
-        ngx_wscast_query_end(remote, q, WSCAST_CLOSE_AWAY);
+        if (remote->reached) {
+            ngx_wscast_query_end(remote, q, WSCAST_CLOSE_AWAY);
+        }
     }
 }
 

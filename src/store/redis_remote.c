@@ -5,6 +5,7 @@
 
 static void ngx_wscast_remote_published(ngx_wscast_ask_t *ask,
     redisReply *reply);
+static void ngx_wscast_remote_reached(ngx_wscast_remote_t *remote);
 static void ngx_wscast_remote_left(ngx_wscast_ask_t *ask, redisReply *reply);
 
 
@@ -51,6 +52,7 @@ ngx_wscast_remote_close(ngx_wscast_store_t *store)
     }
 
     ngx_wscast_ask_close(remote);
+    ngx_wscast_remote_reached(remote);
     ngx_wscast_lease_close(remote);
 
     store->remote = NULL;
@@ -61,13 +63,8 @@ ngx_wscast_remote_close(ngx_wscast_store_t *store)
 void
 ngx_wscast_remote_reachable(ngx_wscast_store_t *store)
 {
-    /*
-     * Who has left while Redis was away is still a member there: a new lease
-     * has only those who are here, and the old one is ended.
-     */
-
     ngx_wscast_ask_load(store->remote);
-    (void) ngx_wscast_lease_begin(store->remote);
+    ngx_wscast_remote_reached(store->remote);
 }
 
 
@@ -75,6 +72,50 @@ void
 ngx_wscast_remote_tick(ngx_wscast_store_t *store)
 {
     ngx_wscast_lease_tick(store->remote);
+
+    if (!store->remote->reached
+        && ++store->remote->young == NGX_WSCAST_REMOTE_YOUNG)
+    {
+        ngx_wscast_remote_reached(store->remote);
+    }
+}
+
+
+/*
+ * A worker may have clients before it has its connection: what they have asked
+ * meanwhile is asked now.  That they have missed something would not be true.
+ */
+
+static void
+ngx_wscast_remote_reached(ngx_wscast_remote_t *remote)
+{
+    wscast_list_t    early;
+    wscast_query_t  *q;
+
+    wscast_list_init(&early);
+
+    while (!remote->reached && !wscast_list_empty(&remote->queries)) {
+        q = wscast_list_first(&remote->queries, wscast_query_t, link);
+        wscast_list_remove(&q->link);
+        wscast_list_append(&early, &q->link);
+    }
+
+    remote->reached = 1;
+
+    /*
+     * Who has left while Redis was away is still a member there: a new lease
+     * has only those who are here, and the old one is ended.
+     */
+
+    if (!remote->closing) {
+        (void) ngx_wscast_lease_begin(remote);
+    }
+
+    while (!wscast_list_empty(&early)) {
+        q = wscast_list_first(&early, wscast_query_t, link);
+        wscast_list_remove(&q->link);
+        ngx_wscast_remote_query(remote->store, q);
+    }
 }
 
 

@@ -18,6 +18,8 @@
 #define NGX_WSCAST_ASK_WORDS     48         /* keys and arguments */
 #define NGX_WSCAST_ASK_WAITING   (16 * 1024 * 1024)     /* bytes, for scripts */
 
+#define NGX_WSCAST_REMOTE_YOUNG  2          /* s to wait for a first link */
+
 #define NGX_WSCAST_LEASE_LIFE    30000      /* ms */
 #define NGX_WSCAST_LEASE_RENEW   10         /* s */
 #define NGX_WSCAST_LEASE_POLL    2          /* s */
@@ -98,8 +100,10 @@ struct ngx_wscast_remote_s {
     ngx_event_t             timer;          /* while own members are lost */
     ngx_msec_t              losing;         /* until then */
     ngx_uint_t              ticks;
+    ngx_uint_t              young;          /* ticks until it is reached */
 
     time_t                  complained;     /* s: logged a refusal */
+    unsigned                reached:1;      /* else queries wait for it */
     unsigned                reloading:1;    /* Redis has forgotten scripts */
     unsigned                refused:1;      /* the lease: Redis loads */
     unsigned                closing:1;
