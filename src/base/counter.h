@@ -79,6 +79,8 @@
       "Wake-ups sent to other workers.")                                      \
     X(LAPPED,        COUNTER, "bus_lapped_total",                             \
       "Times that a worker was cut loose from the bus.")                      \
+    X(ZONE_RESETS,   COUNTER, "zone_resets_total",                            \
+      "Times that a zone was damaged, and all in it was forgotten.")          \
     X(WORKERS_LOST,  COUNTER, "workers_lost_total",                           \
       "Workers that ended without a word; their slots were released.")        \
     X(REDIS_IN,      COUNTER, "redis_messages_total",                         \

@@ -509,6 +509,7 @@ ngx_wscast_store_damaged(ngx_wscast_store_t *store)
 {
     wscast_heap_reset(&store->heap);
     store->owned = 0;
+    ngx_wscast_bus_counters(store->bus)[WSCAST_COUNT_ZONE_RESETS]++;
 
     if (!store->complained) {
         store->complained = 1;
