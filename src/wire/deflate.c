@@ -5,8 +5,8 @@
 
 
 /*
- * zlib's own memory.  Windows of 15 bits take 256 KB to pack with and 40 KB to
- * unpack with; the small one, 10 KB.
+ * zlib's own memory.  Windows of 15 bits take 262 KB to pack with and 40 KB to
+ * unpack with; the small one, 16 KB.
  */
 
 #define WSCAST_DEFLATE_MEMORY        8      /* memLevel, zlib's default */

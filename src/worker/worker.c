@@ -37,11 +37,6 @@ ngx_wscast_worker_init(ngx_cycle_t *cycle, ngx_wscast_hub_conf_t **confs,
 
     ngx_wscast_worker.deflate = wscast_deflate_create();
 
-    if (ngx_wscast_worker.deflate == NULL) {
-        ngx_free(hubs);
-        return;
-    }
-
     for (i = 0; i < n; i++) {
         hubs[i] = ngx_wscast_hub_create(cycle, confs[i]);
         confs[i]->hub = hubs[i];
@@ -129,6 +124,10 @@ ngx_wscast_hub_open(ngx_cycle_t *cycle, ngx_wscast_hub_t *hub)
     ngx_wscast_hub_conf_t  *conf;
 
     conf = hub->conf;
+
+    if (ngx_wscast_worker.deflate == NULL) {
+        return NGX_ERROR;
+    }
 
     hub->bus = ngx_wscast_bus_create(cycle, &conf->bus,
                                      &ngx_wscast_hub_bus_handler, hub);

@@ -78,6 +78,8 @@ is(answer('/text', 'x-other; a="b, c"', "$PLAIN; level=1", $CHROMIUM),
     'of offers in several headers the first that can be had');
 is(answer('/text', "$PLAIN; server_max_window_bits=8, x-other"), undef,
     'offers that cannot be had are passed over');
+is(answer('/text', '@@; =; "', $PLAIN), undef,
+    'and what is malformed is no error');
 is(answer('/text'), undef, 'who offers nothing is not answered');
 is(answer('/off', $CHROMIUM), undef, 'nor is anybody where it is off');
 
