@@ -283,15 +283,19 @@ for (
     my $alive = $nginx->ws('/text?room=4', deflate => $PLAIN);
     is($alive->recv_text, 'welcome', '... the worker goes on');
 
-    # hundreds that fit, in one segment: the worker serves others between
+    # hundreds that fit, at once: the worker serves others between; it finds
+    # what both have said when it goes on
 
     my $busy = $nginx->ws('/text?room=6', deflate => $PLAIN);
     my $quick = $nginx->ws('/text?room=7', deflate => $PLAIN);
     $_->recv for $busy, $quick;
-    $busy->queue(frame_bytes(2, $fits, rsv => 4) x 400);
-    $busy->_write;
     my ($came, $answered) = (0, undef);
+    my ($worker) = $nginx->workers;
+
+    kill STOP => $worker;
+    $busy->raw(frame_bytes(2, $fits, rsv => 4) x 400);
     $quick->text('me too');
+    kill CONT => $worker;
     gather([$busy, $quick], timeout => 30,
         until => sub { $came == 400 && defined $answered },
         message => sub {
