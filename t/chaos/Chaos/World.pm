@@ -49,7 +49,8 @@ sub new {
 
     if ($self->{mode} eq 'redis') {
         $self->{redis} = Wscast::redis(args =>
-            ['--appendonly', 'yes', '--appendfsync', 'no']);
+            ['--appendonly', 'yes', '--appendfsync', 'no',
+             '--auto-aof-rewrite-min-size', '8mb']);
     }
 
     for my $i (0 .. ($self->{redis} ? 1 : 0)) {

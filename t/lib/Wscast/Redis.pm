@@ -65,7 +65,7 @@ sub start {
     my $up = Wscast::wait_until(sub {
         return -1 if waitpid($pid, WNOHANG) == $pid;
         return eval { $self->command('PING') eq 'PONG' };
-    }, 15);
+    }, 60);
 
     if (!$up || $up < 0) {
         die "redis-server did not start, see $self->{dir}/log\n";
