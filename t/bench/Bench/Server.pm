@@ -119,7 +119,6 @@ sub ours {
         http => <<"CONF", server => <<"CONF2");
 $http
     wscast_hub bench {
-        zone 256m;
         $redis
     }
 CONF

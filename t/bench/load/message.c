@@ -33,8 +33,9 @@ load_phase(uint32_t size)
 {
     size_t             i, text;
     uint8_t           *mark;
-    static const char  pad[] = "{'user':'alice','text':'the quick brown fox',"
-                               "'n':17},";
+    uint32_t           random;
+    static const char  pad[] = "{'user':'u####','text':'the quick ### fox',"
+                               "'at':17634#####.###,'ok':true},";
 
     if (size < LOAD_SIZE_MIN || size > LOAD_SIZE_MAX) {
         load_fail("a payload of %u bytes", size);
@@ -54,8 +55,15 @@ load_phase(uint32_t size)
     load_unhex(load_reference + 34, size, 6);
     load_reference[LOAD_MARK - 1] = ';';
 
-    for (i = LOAD_MARK; i < size; i++) {
+    for (random = size, i = LOAD_MARK; i < size; i++) {
         load_reference[i] = (uint8_t) pad[i % text];
+
+        /* digits, so that it does not compress better than JSON does */
+
+        if (load_reference[i] == '#') {
+            random = random * 1103515245 + 12345;
+            load_reference[i] = (uint8_t) ('0' + (random >> 16) % 10);
+        }
     }
 
     load_reference[size - 1] = '$';
