@@ -2,6 +2,7 @@
 
 
 #define WSCAST_CHANNEL_SIZE  4      /* subscribers of the first array */
+#define WSCAST_AHEAD         4      /* subscribers, see prefetch() */
 
 
 static wscast_channel_t *wscast_channel_create(wscast_str_t name);
@@ -10,6 +11,8 @@ static wscast_status_t wscast_channel_reserve(wscast_channel_t *channel);
 static wscast_status_t wscast_fanout_open(wscast_fanout_t *f,
     wscast_str_t name, wscast_channel_t **out);
 static void wscast_fanout_remove(wscast_fanout_t *f, wscast_subscription_t *s);
+static void wscast_fanout_prefetch(const wscast_channel_t *channel,
+    uint32_t i);
 
 
 void
@@ -287,6 +290,8 @@ wscast_fanout_deliver(wscast_fanout_t *f, wscast_channel_t *channel,
     for (i = 0; i < channel->count; i++) {
         s = channel->subscribers[i];
 
+        wscast_fanout_prefetch(channel, i);
+
         if (!s->gone) {
             deliver(arg, s);
             n++;
@@ -312,6 +317,27 @@ wscast_fanout_sweep(wscast_fanout_t *f)
         s = wscast_list_first(&f->gone, wscast_subscription_t, link);
         wscast_list_remove(&s->link);
         wscast_fanout_remove(f, s);
+    }
+}
+
+
+/*
+ * Nobody's memory is in the cache when a large channel is walked again: ask for
+ * it some subscribers ahead, first the subscription, then the client.
+ */
+
+static void
+wscast_fanout_prefetch(const wscast_channel_t *channel, uint32_t i)
+{
+    if (channel->count - i > 2 * WSCAST_AHEAD) {
+        __builtin_prefetch(
+                        &channel->subscribers[i + 2 * WSCAST_AHEAD]->channel);
+        __builtin_prefetch(
+                        &channel->subscribers[i + 2 * WSCAST_AHEAD]->index);
+    }
+
+    if (channel->count - i > WSCAST_AHEAD) {
+        __builtin_prefetch(channel->subscribers[i + WSCAST_AHEAD]->subscriber);
     }
 }
 

@@ -140,25 +140,30 @@ typedef struct {
 
 
 struct wscast_session_s {
+    /* what every delivery looks at: 64 bytes */
+
     const wscast_session_conf_t     *conf;
-    const wscast_engine_t           *engine;
     const wscast_session_handler_t  *handler;
     void                            *ctx;           /* of handler */
+    wscast_prepared_t               *welcome;       /* not sent yet, or NULL */
+    struct wscast_entry_s           *entry;         /* a subscribe under way */
+    wscast_publication_t            *held;          /* waits for room */
+    uint32_t                         nanswers;
+    uint32_t                         nasks;
+    uint32_t                         pending;       /* subscriptions */
+    unsigned                         packing:2;     /* wscast_packing_e */
+    unsigned                         own_grants:1;
+    unsigned                         token:1;
+    unsigned                         resuming:1;    /* it was blocked */
+    unsigned                         speaking:1;    /* is being fed */
 
+    const wscast_engine_t           *engine;
     wscast_list_t                    subscriptions;
     wscast_list_t                    answers;       /* publishes under way */
     wscast_list_t                    asks;          /* questions under way */
     wscast_waiter_t                  waiter;        /* of what is held */
-    uint32_t                         nsubscriptions;
-    uint32_t                         nanswers;
-    uint32_t                         nasks;
-    uint32_t                         pending;       /* subscriptions */
-
     wscast_grants_t                 *grants;        /* the location's */
     wscast_grants_t                 *token_grants;
-    wscast_prepared_t               *welcome;       /* not sent yet, or NULL */
-    struct wscast_entry_s           *entry;         /* a subscribe under way */
-    wscast_publication_t            *held;          /* waits for room */
     unsigned char                   *id;            /* of what is held; or
                                                        NULL */
     size_t                           id_len;
@@ -171,11 +176,7 @@ struct wscast_session_s {
     char                             client[WSCAST_CLIENT_ID];
     char                             known[WSCAST_CLIENT_ID];   /* as others know
                                                  this member; zeros: as client */
-    unsigned                         packing:2;     /* wscast_packing_e */
-    unsigned                         own_grants:1;
-    unsigned                         token:1;
-    unsigned                         resuming:1;    /* it was blocked */
-    unsigned                         speaking:1;    /* is being fed */
+    uint32_t                         nsubscriptions;
 };
 
 
