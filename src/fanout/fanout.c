@@ -1,7 +1,7 @@
 #include "fanout.h"
 
 
-#define WSCAST_CHANNEL_SIZE  4      /* subscribers of the first array */
+#define WSCAST_CHANNEL_SIZE  1      /* subscribers of the first array */
 #define WSCAST_AHEAD         4      /* subscribers, see prefetch() */
 
 

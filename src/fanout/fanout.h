@@ -58,10 +58,10 @@ struct wscast_channel_s {
     wscast_subscription_t    **subscribers; /* dense array, no order */
     uint32_t                   count;
     uint32_t                   size;
-    unsigned                   live;        /* the worker's: the bus delivers */
-    unsigned                   ticks;       /* the worker's: s of waiting */
     wscast_backlog_t          *backlog;     /* NULL: none */
     uint32_t                   pushed;      /* number of the last one */
+    unsigned                   live:1;      /* the worker's: the bus delivers */
+    unsigned                   ticks:31;    /* the worker's: s of waiting */
 };
 
 
