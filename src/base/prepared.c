@@ -1,7 +1,7 @@
 #include "prepared.h"
 
 
-#define WSCAST_BUILDER_LEAST  64    /* bytes of payload of the first try */
+#define WSCAST_BUILDER_LEAST  16    /* bytes of payload of the first try */
 #define WSCAST_BUILDER_MOST                                                   \
     (SIZE_MAX / 2 - sizeof(wscast_prepared_t) - WSCAST_FRAME_HEADER)
 

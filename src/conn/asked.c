@@ -53,17 +53,18 @@ ngx_wscast_conn_session_resume(void *ctx)
 static size_t
 ngx_wscast_conn_session_room(void *ctx)
 {
-    size_t              half;
+    size_t              half, weight;
     ngx_wscast_conn_t  *conn;
 
     conn = ctx;
     half = conn->conf->send_buffer / 2;
+    weight = ngx_wscast_outq_weight(&conn->out);
 
-    if (conn->out.bytes == 0) {
+    if (weight == 0) {
         return (size_t) -1;
     }
 
-    return conn->out.bytes < half ? half - conn->out.bytes : 0;
+    return weight < half ? half - weight : 0;
 }
 
 

@@ -17,6 +17,11 @@
 #endif
 
 
+#define ngx_wscast_conn_over(conn, p)                                         \
+    (ngx_wscast_outq_weight(&(conn)->out) + (p)->len                          \
+     > (conn)->conf->send_buffer)
+
+
 static void ngx_wscast_conn_free(ngx_wscast_conn_t *conn);
 static void ngx_wscast_conn_inflater(ngx_wscast_conn_t *conn,
     const wscast_offer_t *agreed);
@@ -235,15 +240,11 @@ ngx_wscast_conn_read_handler(ngx_event_t *rev)
 ngx_int_t
 ngx_wscast_conn_send(ngx_wscast_conn_t *conn, wscast_prepared_t *p)
 {
-    size_t  limit;
-
     if (conn->state != NGX_WSCAST_CONN_OPEN || conn->failed) {
         return NGX_DECLINED;
     }
 
-    limit = conn->conf->send_buffer;
-
-    if (conn->out.bytes && conn->out.bytes + p->len > limit) {
+    if (conn->out.count && ngx_wscast_conn_over(conn, p)) {
 
         /* it only waits for this turn's end: not the client's fault */
 
@@ -253,7 +254,7 @@ ngx_wscast_conn_send(ngx_wscast_conn_t *conn, wscast_prepared_t *p)
             return NGX_DECLINED;
         }
 
-        if (conn->out.bytes && conn->out.bytes + p->len > limit) {
+        if (conn->out.count && ngx_wscast_conn_over(conn, p)) {
 
             if (conn->conf->send_drop) {
                 conn->conns->counters[WSCAST_COUNT_DROPPED]++;

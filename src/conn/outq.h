@@ -15,6 +15,14 @@
 #include "../base/prepared.h"
 
 
+/*
+ * What a frame takes beyond its bytes, in memory: its head, its place in the
+ * ring, and what the allocator adds.  Shared frames are counted for each who
+ * holds them: somebody may be the last.
+ */
+#define NGX_WSCAST_OUTQ_FRAME  80
+
+
 typedef struct {
     wscast_prepared_t  **frames;        /* a ring */
     uint32_t             size;          /* of it: 0 or a power of two */
@@ -24,6 +32,10 @@ typedef struct {
     size_t               bytes;         /* still to be sent */
 } ngx_wscast_outq_t;
 
+
+/* What it holds, in bytes of memory. */
+#define ngx_wscast_outq_weight(q)                                             \
+    ((q)->bytes + (size_t) (q)->count * NGX_WSCAST_OUTQ_FRAME)
 
 /* Takes a reference.  NGX_ERROR: no memory. */
 ngx_int_t ngx_wscast_outq_push(ngx_wscast_outq_t *q, wscast_prepared_t *p);

@@ -214,12 +214,49 @@ test_memory(void)
 }
 
 
+/* The weight is what is really taken, for frames of any size. */
+
+static void
+test_weight(void)
+{
+    int     i, n;
+    size_t  at, len, bad, taken;
+
+    bad = 0;
+
+    for (len = 2; len <= 4096; len *= 2) {
+        at = 0;
+        n = 100;
+        memset(&q, 0, sizeof(q));
+
+        for (i = 0; i < n; i++) {
+            bad += push(len, &at) != NGX_OK;
+        }
+
+        /* an allocator's head, and what it rounds up */
+
+        taken = sizeof(wscast_prepared_t) + WSCAST_FRAME_HEADER
+                + ngx_max(len, WSCAST_BUILDER_LEAST);
+        taken = (taken + sizeof(size_t) + 15) & ~(size_t) 15;
+        taken = n * taken + q.size * sizeof(wscast_prepared_t *);
+
+        bad += q.bytes != n * len || ngx_wscast_outq_weight(&q) < taken;
+
+        ngx_wscast_outq_done(&q);
+        bad += ngx_wscast_outq_weight(&q) != 0;
+    }
+
+    is_int(bad, 0, "the weight is no less than the memory that is taken");
+}
+
+
 int
 main(void)
 {
     test_order();
     test_refs();
     test_memory();
+    test_weight();
 
     return done();
 }

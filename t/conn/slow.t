@@ -34,6 +34,19 @@ server {
         wscast_send_buffer  64m;
     }
 
+    location /own {
+        wscast              chat text;
+        wscast_channel      "own:$arg_name";
+        wscast_allow        publish "own:*";
+        wscast_send_buffer  256k drop;
+    }
+
+    location /tiny {
+        wscast              chat text;
+        wscast_channel      "tiny";
+        wscast_send_buffer  4m drop;
+    }
+
     location /flood {
         wscast              chat text;
         wscast_channel      "room:2";
@@ -139,6 +152,100 @@ is($nginx->hub->{closes}{slow}, 1, 'the slow one is counted');
     $ws->drop;
     ok(wait_until(sub { $nginx->hub->{closes}{slow} == 2 }, 15),
         '... as slow');
+}
+
+# -- the least that can wait -------------------------------------------------
+
+{
+    my $ws     = $nginx->ws('/tiny', rcvbuf => 4096, no_read => 1);
+    my $before = $nginx->hub->{bytes_received_total};
+    my $memory = $nginx->memory;
+
+    $ws->queue(Wscast::WebSocket::frame_bytes(9, '', key => "\1\2\3\4")
+        x 800_000);
+    ok(wait_until(sub {
+        1 while $ws->_write;
+        $nginx->hub->{bytes_received_total} >= $before + 4_800_000;
+    }, 30), '800,000 empty pings, whose answers are not read');
+
+    cmp_ok($nginx->memory - $memory, '<', asan() ? 300_000 : 7_000,
+        '... cost what wscast_send_buffer says');
+    $ws->drop;
+}
+
+# -- many of them, each with messages of its own, and twice --------------
+
+# Private memory of the worker, in kilobytes, with what the allocator holds.
+
+sub private {
+    my ($pid) = $nginx->workers;
+    my $sum = 0;
+
+    open my $f, '<', "/proc/$pid/smaps_rollup" or die "smaps_rollup: $!\n";
+    while (readline $f) {
+        $sum += $1 if /^Private_(?:Clean|Dirty):\s+(\d+)/;
+    }
+
+    return $sum;
+}
+
+{
+    my ($MANY, $KB, $SLACK) = (20, 256, asan() ? 300_000 : 2_000);
+    my ($held, $left);
+
+    for my $round (1 .. 2) {
+        my ($private, $descriptors) = (private(), $nginx->descriptors);
+        my $hub = $nginx->hub;
+
+        my @ws = map {
+            $nginx->ws("/own?name=$_", rcvbuf => 4096)
+        } 1 .. $MANY;
+        $_->recv_text for @ws;
+
+        my $bytes = Wscast::WebSocket::frame_bytes(1, 'y' x 10_000);
+
+        # much more than the socket of the server takes
+        for (1 .. 30) {
+            $_->queue($bytes x 20) for @ws;
+            wait_until(sub {
+                my $some = 0;
+                $_->_write, $some += length $_->{out} for @ws;
+                return !$some;
+            }, 30);
+        }
+
+        ok(wait_until(sub {
+            $nginx->hub->{messages_received_total}
+                >= $hub->{messages_received_total} + 600 * $MANY;
+        }, 30), "round $round: $MANY slow clients send to themselves");
+
+        my $now = $nginx->hub;
+        $held = private() - $private;
+        note(sprintf 'queued %d KB, private memory %d KB more',
+            $now->{queued_bytes} / 1024, $held);
+
+        cmp_ok($now->{queued_bytes}, '>', $MANY * $KB * 1024 * 0.9,
+            '... and what they may have waits for them');
+        cmp_ok($now->{queued_bytes}, '<=', $MANY * $KB * 1024,
+            '... which is what wscast_send_buffer says');
+        cmp_ok($now->{messages_dropped_total},
+            '>', $hub->{messages_dropped_total}, '... the rest is dropped');
+        cmp_ok($held, '<', $MANY * $KB * 1.1 + $SLACK,
+            '... it costs no more memory than that');
+
+        $_->drop for @ws;
+        ok(wait_until(sub {
+            $nginx->hub->{connections} == $hub->{connections}
+        }, 20), '... then they go');
+        is($nginx->hub->{queued_bytes}, $hub->{queued_bytes},
+            '... and nothing waits for them');
+        is($nginx->descriptors, $descriptors, '... nor is a descriptor left');
+
+        $left //= private();
+    }
+
+    cmp_ok(private() - $left, '<', asan() ? 300_000 : 1_000,
+        'the second round leaves no more memory than the first');
 }
 
 done_testing();
