@@ -87,14 +87,16 @@ all_come('10,000 empty messages', 10_000, frame(1, '') x 10_000,
 
 # -- a million frames ----------------------------------------------------
 
-{
+sub million {
+    my ($name, $first, $frame, $last, $answer) = @_;
     my $memory = $nginx->memory;
-    my $chunk  = frame(10, '', key => "\1\2\3\4") x 50_000;
+    my $chunk  = $frame x 50_000;
     my $worst  = 0;
     my $rounds = 0;
     my $sent   = 0;
     my $asked;
 
+    $flood->queue($first);
     $other->text('go');
 
     my $enough = sub { $sent >= 20 && $rounds >= 20 };
@@ -119,14 +121,43 @@ all_come('10,000 empty messages', 10_000, frame(1, '') x 10_000,
         }
     }
 
-    cmp_ok($rounds, '>=', 20, 'during a million frames another is served');
+    cmp_ok($rounds, '>=', 20, "during a million $name another is served");
     cmp_ok($worst, '<', scale(0.3), '... in time, each time');
     cmp_ok($nginx->memory - $memory, '<', asan() ? 300_000 : 3_000,
         '... and they cost no memory');
 
     $other->frame;
-    $flood->text('alive');
-    is($flood->recv_text, 'alive', 'the flood was taken whole');
+    $flood->raw($last);
+    is($flood->recv_text, $answer, '... and they are taken whole');
+}
+
+million('pongs', '', frame(10, '', key => "\1\2\3\4"), frame(1, 'alive'),
+    'alive');
+million('empty fragments', frame(1, 'begun, ', fin => 0),
+    frame(0, '', fin => 0, key => "\1\2\3\4"), frame(0, 'ended'),
+    'begun, ended');
+
+# -- pings that nobody wants answers to ----------------------------------
+
+{
+    my $ws = $nginx->ws('/other', rcvbuf => 4096, no_read => 1);
+    my ($memory, $hub) = ($nginx->memory, $nginx->hub);
+    my $pings = frame(9, 'x' x 100, key => "\1\2\3\4") x 100_000;
+
+    $ws->queue($pings);
+    ok(wait_until(sub {
+        1 while $ws->_write;
+        $ws->{broken} || !length $ws->{out};
+    }, 30), '100,000 pings at once, whose answers are not read');
+
+    cmp_ok($nginx->memory - $memory, '<', asan() ? 300_000 : 24_000,
+        '... cost less than they are long');
+    $other->text('well?');
+    is($other->recv_text, 'well?', '... and another is served');
+    $ws->drop;
+    ok(wait_until(sub {
+        $nginx->hub->{queued_bytes} == $hub->{queued_bytes}
+    }, 20), '... and nothing is left of them');
 }
 
 done_testing();

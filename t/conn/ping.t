@@ -2,6 +2,7 @@
 
 use lib 't/lib';
 use Wscast;
+use POSIX ();
 use Time::HiRes qw(time);
 
 my $nginx = host(<<'CONF');
@@ -23,13 +24,18 @@ server {
 }
 CONF
 
-my %begun = map { $_ => time } 'silent', 'answers', 'talks', 'pongs';
+my %begun = map { $_ => time } 'silent', 'answers', 'talks', 'pongs', 'half',
+    'slow';
 my %ws = map { $_ => $nginx->ws('/', mute => 1) } sort keys %begun;
 my (%pings, %ended);
 
 is($ws{$_}->recv_json->{ping}, 1, 'the welcome tells the interval')
     for sort keys %ws;
 is($nginx->ws('/default')->recv_json->{ping}, 25, '25 seconds by default');
+
+# half a header, and nothing more; and a message that comes byte by byte
+$ws{half}->raw("\x81\xfe\x01");
+my $message = Wscast::WebSocket::frame_bytes(1, '{"type":"ping"}');
 
 my $said  = time;
 my $until = time + 4.5;
@@ -39,6 +45,7 @@ while (time < $until) {
         $said = time;
         $ws{talks}->json({ type => 'ping' });
         $ws{pongs}->send_frame(10, '');
+        $ws{slow}->raw(substr $message, 0, 1, '') if length $message > 1;
     }
 
     select undef, undef, undef, 0.02;
@@ -72,6 +79,37 @@ ok(!$ended{talks}, '... and stays');
 ok(!$pings{pongs}, 'a client that sends pongs by itself is not pinged');
 ok(!$ended{pongs}, '... and stays');
 
-is($nginx->hub->{closes}{silent}, 1, 'the silent one is counted as such');
+is(scalar @{ $pings{half} // [] }, 1,
+    'a client that stops within a frame is pinged');
+ok($ended{half}, '... and left');
+ok(!$pings{slow}, 'one whose message comes byte by byte is not pinged');
+ok(!$ended{slow}, '... and stays');
+$ws{slow}->raw($message);
+is($ws{slow}->recv_json->{type}, 'pong', '... and is answered in the end');
+
+is($nginx->hub->{closes}{silent}, 2, 'the silent ones are counted as such');
+
+# -- a client that is frozen ---------------------------------------------
+
+{
+    my $pid = fork // die "fork: $!\n";
+
+    if (!$pid) {
+        my $ws = eval { $nginx->ws('/', timeout => 60) };
+        1 while $ws && eval { $ws->frame };
+        POSIX::_exit(0);
+    }
+
+    # one of those from above may still be there, or have been left
+    ok(wait_until(sub { $nginx->hub->{connections_total} == 8 }),
+        'a client in a process of its own');
+    my $left = $nginx->hub->{closes}{silent};
+
+    kill 'STOP', $pid;
+    ok(wait_until(sub { $nginx->hub->{closes}{silent} > $left }, 10),
+        'one that is frozen is found by the ping');
+    kill 'KILL', $pid;
+    waitpid $pid, 0;
+}
 
 done_testing();
