@@ -125,6 +125,7 @@ wscast_fanout_step(wscast_fanout_t *f)
     }
 
     while (b->cursor < end) {
+        wscast_fanout_prefetch(channel, b->cursor);
         wscast_backlog_give(f, b, channel->subscribers[b->cursor], b->batch);
         b->cursor++;
     }

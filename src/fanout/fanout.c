@@ -11,8 +11,6 @@ static wscast_status_t wscast_channel_reserve(wscast_channel_t *channel);
 static wscast_status_t wscast_fanout_open(wscast_fanout_t *f,
     wscast_str_t name, wscast_channel_t **out);
 static void wscast_fanout_remove(wscast_fanout_t *f, wscast_subscription_t *s);
-static void wscast_fanout_prefetch(const wscast_channel_t *channel,
-    uint32_t i);
 
 
 void
@@ -326,7 +324,7 @@ wscast_fanout_sweep(wscast_fanout_t *f)
  * it some subscribers ahead, first the subscription, then the client.
  */
 
-static void
+void
 wscast_fanout_prefetch(const wscast_channel_t *channel, uint32_t i)
 {
     if (channel->count - i > 2 * WSCAST_AHEAD) {

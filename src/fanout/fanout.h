@@ -176,6 +176,9 @@ int wscast_fanout_step(wscast_fanout_t *f);
  */
 void wscast_fanout_finish(wscast_fanout_t *f, wscast_channel_t *channel);
 
+/* For the files of this room: number i of the channel has its turn. */
+void wscast_fanout_prefetch(const wscast_channel_t *channel, uint32_t i);
+
 /* For the files of this room: removes what left during a delivery. */
 void wscast_fanout_sweep(wscast_fanout_t *f);
 
