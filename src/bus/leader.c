@@ -68,8 +68,23 @@ ngx_wscast_bus_leader(ngx_wscast_bus_t *bus)
 
     ngx_wscast_bus_elect(bus);
 
+    if (bus->epoch == bus->local.ring.sh->leader_epoch
+        && bus->role == ngx_wscast_bus_role(bus))
+    {
+        return;
+    }
+
+    /*
+     * Of one moment: who took himself for the heir, in the epoch in which he
+     * leads already, would begin anew and not notice what is missed by that.
+     */
+
+    bus->local.ring.lock(bus->local.ring.ctx);
+
     role = ngx_wscast_bus_role(bus);
     epoch = bus->local.ring.sh->leader_epoch;
+
+    bus->local.ring.unlock(bus->local.ring.ctx);
 
     if (bus->epoch == epoch && bus->role == role) {
         return;
