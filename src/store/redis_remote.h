@@ -148,8 +148,8 @@ void ngx_wscast_ask_load(ngx_wscast_remote_t *remote);
 void ngx_wscast_ask_close(ngx_wscast_remote_t *remote);
 
 /*
- * redis_ask.c: what a reply has at i.  NGX_ERROR: something else; the asker
- * then says so by _malformed(), which logs it.
+ * redis_reply.c: what a reply has at i.  NGX_ERROR: something else; the asker
+ * then says so by _malformed() of redis_ask.c, which logs it.
  */
 ngx_int_t ngx_wscast_reply_number(struct redisReply *reply, size_t i,
     uint64_t *n);
