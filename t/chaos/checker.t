@@ -157,6 +157,17 @@ for my $case ([[1, 2, 3], 3, 0], [[1, 3], 3, 1], [[1, 2, 3], 2, 1]) {
         'an excuse holds for its host and its time');
 }
 
+{
+    # 2 and 3 were published again while a was deaf, after 4, which b missed
+    my $r = record('plain', 1, 5, 6);
+    connection($r, 'b', 4.5, 2, 3, 7 .. 9);
+    connection($r, 'a', 1.5, 4, 7 .. 9);
+    $r->{gaps}{a} = [1008.5];
+    found($r, undef, 'what was missed was missed when the next one came');
+    $r->{gaps}{a} = [999];
+    found($r, qr/missed 2 of plain/, '... and not without a gap then');
+}
+
 # -- the pulse of Redis --------------------------------------------------
 
 {

@@ -141,8 +141,12 @@ sub _complete {
             && ($rank->{$n} < $first || !_path($self, $got->[0], $n));
         next if !_path($self, $n, $got->[-1]);
 
-        my ($next) = grep { $rank->{$_} > $rank->{$n} } @$got;
-        my $heard = $segment->{at}[$has{$next}];
+        # by what it got next it has missed this one: the order has places
+        # for messages of which nobody knows which of them comes first
+        my $i = 0;
+        $i++ while $rank->{ $got->[$i] } < $rank->{$n}
+            || !_path($self, $n, $got->[$i]);
+        my $heard = $segment->{at}[$i];
 
         if ($record->gap_between($segment->{host}, $sent - 2, $heard + 4)) {
             $record->count('missed, and counted as a gap');
