@@ -6,20 +6,25 @@ package Bench::Fanout;
 use strict;
 use warnings;
 
+use List::Util qw(shuffle);
+
 use Bench qw(median rounds seconds digits ratio wrong);
 use Bench::Load;
 use Bench::Server;
 
 # Takes the candidates in turn, round after round, all of them connected: what
-# else happens on the machine happens to all of them.  Returns a list of
-# answers for each.
+# else happens on the machine happens to all of them.  The order is a new one in
+# each round, and each runs in before it counts, because it matters who was
+# there before.  Returns a list of answers for each.
 
 sub turns {
     my ($loads, $command, $rounds) = @_;
     my @answers = map { [] } @$loads;
+    my $run_in = $command =~ s/^((?:run|echo) .* )[\d.]+$/${1}0.1/r;
 
-    for my $round (1 .. $rounds // rounds()) {
-        for my $i ($round % 2 ? 0 .. $#$loads : reverse 0 .. $#$loads) {
+    for (1 .. $rounds // rounds()) {
+        for my $i (shuffle(0 .. $#$loads)) {
+            $loads->[$i]->ask($run_in) if $run_in ne $command;
             push @{ $answers[$i] }, $loads->[$i]->ask($command);
         }
     }
