@@ -85,6 +85,9 @@ CONF
         'clients of the frozen one are told with 1013')
         || diag(explain($ends[0]));
     is($nginx->hub->{bus_lapped_total}, 1, '... which is counted');
+    is((() = $nginx->log_text =~ /\[error\] .*wscast:\sworker\s$frozen\shas
+        \sread\snothing\sfor\s5\sseconds/gx), 1,
+        '... and had been told by another one');
 
     # it is whole again
     my @again = map { $nginx->ws('/') } 1 .. 24;

@@ -121,6 +121,11 @@ is(join('; ', grep { $_ } map { holes(@{ $got{$_} // [] }) } @clients), '',
 is((grep { ($got{$_}[-1] // 0) != $last } @clients), 0, '... to the end');
 
 is($moving->hub->{gaps_total}, 0, 'no gap is counted');
+is($moving->hub->{redis_handovers_total},
+    $moving->hub->{redis_leaders_total} - 1,
+    'whoever subscribed took over from another, but the first');
+cmp_ok($moving->hub->{redis_handovers_total}, '>=', $ROUNDS / 2,
+    '... again and again');
 is($redis->command('PUBSUB', 'NUMSUB', 'wscast:chat:room:1')->[1], 2,
     'each host is subscribed once');
 cmp_ok($last, '>', 500, "$last messages came in the meantime");
