@@ -112,4 +112,8 @@ void ngx_wscast_local_wake(ngx_wscast_local_t *l,
     const wscast_slotset_t *wake);
 
 
+/* For the files of this room, wake.c: the socket by which others wake it. */
+ngx_int_t ngx_wscast_local_listen(ngx_wscast_local_t *l);
+
+
 #endif /* NGX_WSCAST_LOCAL_H */

@@ -115,6 +115,7 @@ wscast_ring_open(wscast_ring_t *r, wscast_ring_sh_t *sh, size_t zone)
     r->beaten = 0;
     r->steady = 0;
     r->cut = 0;
+    r->reaped = 0;
     r->copy = NULL;
     r->copy_size = 0;
 
@@ -332,6 +333,7 @@ wscast_ring_slowest(wscast_ring_t *r, uint64_t end, wscast_slotset_t *wake)
 
             if (!r->alive(r->ctx, slot->pid)) {
                 wscast_ring_release(r, i);
+                r->reaped++;
                 continue;
             }
 

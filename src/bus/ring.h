@@ -211,6 +211,8 @@ typedef struct {
     uint64_t             steady;        /* ms: since when it comes regularly */
     uint64_t             cut;           /* pid of who was cut loose here, or 0:
                                            for the caller, who clears it */
+    unsigned             reaped;        /* slots of the dead that were released
+                                           here: the same */
 
     void               (*lock)(void *ctx);
     void               (*unlock)(void *ctx);

@@ -122,6 +122,7 @@ wscast_ring_reap(wscast_ring_t *r)
             && !r->alive(r->ctx, wscast_load(&slot->pid)))
         {
             wscast_ring_release(r, i);
+            r->reaped++;
             n++;
         }
 

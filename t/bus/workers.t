@@ -75,7 +75,7 @@ for my $n (0, 1, 2, 9) {
     is(scalar keys %pid, 4, 'all four workers have clients');
 
     my (%next, %problem, %published);
-    my $victims = 0;
+    my ($victims, $lost) = (0, 0);
 
     for my $victim (sort keys %pid) {
         my @mine  = grep { $_->{pid} == $victim && !$_->{eof} } @ws;
@@ -112,6 +112,7 @@ for my $n (0, 1, 2, 9) {
                 if (!$killed && $heard > 2000) {
                     kill 'KILL', $victim;
                     $killed = 1;
+                    $lost++;
                 }
 
                 for my $ws (@alive) {
@@ -158,6 +159,8 @@ for my $n (0, 1, 2, 9) {
         'only living connections are counted') ||
         diag($nginx->hub->{connections} . ' of ' . @all);
     is($nginx->hub->{workers}, 4, '... and living workers');
+    is($nginx->hub->{workers_lost_total}, $lost,
+        '... but the killed ones, too, as such');
 }
 
 done_testing();
