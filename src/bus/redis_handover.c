@@ -228,8 +228,8 @@ ngx_wscast_redis_recalled(ngx_wscast_redis_t *redis,
 
 
 /*
- * Has the heir been told everything?  Then it asks behind its subscriptions.  Who
- * hangs tells it when it wakes, and has missed what came meanwhile.
+ * Has the heir been told everything?  Then it asks behind its subscriptions.
+ * Who hangs tells it when it wakes, and has missed what came meanwhile.
  */
 
 void

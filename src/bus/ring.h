@@ -313,9 +313,9 @@ void wscast_ring_unlisten(wscast_ring_t *r, wscast_str_t channel);
  * A leader that hangs (stopped, or stuck in somebody else's code) is no dead
  * one: it must be found by its silence, and be kept from going on as the leader
  * when it wakes.  So each worker beats; who has not for WSCAST_RING_SILENT ms
- * may be deposed by another that has done so all the time (if the whole host was
- * suspended, nobody has); and what only the leader may do is done under the lock
- * by who leads then, or not at all.
+ * may be deposed by another that has done so all the time (if the whole host
+ * was suspended, nobody has); and what only the leader may do is done under the
+ * lock by who leads then, or not at all.
  */
 
 /* The own worker goes on: to be called every WSCAST_RING_BEAT ms. */

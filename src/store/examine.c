@@ -5,8 +5,8 @@
 #ifdef WSCAST_DEBUG
 
 
-#define NGX_WSCAST_EXAMINE_EVERY  1000      /* ms, on the whole host */
-#define NGX_WSCAST_EXAMINE_SHARE  50        /* of so much time it may take one */
+#define NGX_WSCAST_EXAMINE_EVERY  1000    /* ms, on the whole host */
+#define NGX_WSCAST_EXAMINE_SHARE  50      /* of so much time it may take one */
 
 
 /*

@@ -85,12 +85,12 @@ wscast_status_t ngx_wscast_store_append(ngx_wscast_store_t *store,
     wscast_str_t channel, wscast_str_t bytes,
     const wscast_position_t *position);
 
-/* store.c: says that alone.  NGX_ERROR: no room, or this worker leads no more. */
+/* store.c: says that alone.  NGX_ERROR: no room, or it leads no more. */
 ngx_int_t ngx_wscast_store_mark(ngx_wscast_store_t *store,
     wscast_str_t channel, const wscast_position_t *position);
 
 
-/* examine.c: is the zone consistent?  now: asked, and not only if it is time. */
+/* examine.c: is the zone consistent?  now: asked even if it is not time. */
 #ifdef WSCAST_DEBUG
 void ngx_wscast_store_examine(ngx_wscast_store_t *store, ngx_uint_t now);
 #else
