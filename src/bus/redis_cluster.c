@@ -254,9 +254,13 @@ ngx_wscast_cluster_tick(ngx_wscast_cluster_t *cluster)
 {
     ngx_uint_t  whole;
 
-    cluster->given_up = 0;
-
     whole = cluster->redis->complete && ngx_wscast_cluster_covered(cluster);
+
+    if (cluster->hopping) {
+        cluster->hopping = 0;
+        ngx_memzero(cluster->hops, sizeof(cluster->hops));
+        whole = 0;                          /* the scout may know it by now */
+    }
 
     if (++cluster->ticks >= NGX_WSCAST_CLUSTER_ASK || !whole) {
         ngx_wscast_cluster_doubt(cluster);
@@ -264,7 +268,7 @@ ngx_wscast_cluster_tick(ngx_wscast_cluster_t *cluster)
 
     /* who does not know better may be cut off itself: another one is asked */
 
-    if (whole) {
+    if (cluster->redis->complete && ngx_wscast_cluster_covered(cluster)) {
         cluster->broken = 0;
 
     } else if (++cluster->broken % NGX_WSCAST_CLUSTER_PATIENCE == 0) {
@@ -275,6 +279,8 @@ ngx_wscast_cluster_tick(ngx_wscast_cluster_t *cluster)
     }
 
     ngx_wscast_redis_completed(cluster->redis);
+    cluster->given_up = 0;
+
     ngx_wscast_cluster_dismiss(cluster);
 }
 
@@ -403,12 +409,24 @@ ngx_wscast_cluster_own(ngx_wscast_cluster_t *cluster, ngx_uint_t slot,
 
     if (cluster->owners[slot]) {
         redis->nodes[cluster->owners[slot] - 1]->slots--;
+        cluster->covered--;
+    }
 
-    } else {
-        cluster->covered++;
+    cluster->hopping = 1;
+
+    if (cluster->hops[slot]++ >= NGX_WSCAST_CLUSTER_HOPS) {
+
+        /* servers name each other: nobody has it, until the scout is asked */
+
+        cluster->hops[slot] = NGX_WSCAST_CLUSTER_HOPS;
+        cluster->owners[slot] = 0;
+
+        ngx_wscast_redis_move(redis, slot);
+        return;
     }
 
     cluster->owners[slot] = (uint8_t) (n + 1);
+    cluster->covered++;
     node->slots++;
     node->spare = 0;
 

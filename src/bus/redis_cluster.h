@@ -20,6 +20,8 @@
 
 #define NGX_WSCAST_CLUSTER_AGAIN  25        /* ms until one is tried again */
 #define NGX_WSCAST_CLUSTER_TRIES  5         /* at once; then after that pause */
+#define NGX_WSCAST_CLUSTER_HOPS   16        /* from server to server, within a
+                                               second */
 #define NGX_WSCAST_CLUSTER_ASK    5         /* s between questions, if all is
                                                well */
 #define NGX_WSCAST_CLUSTER_PATIENCE  3      /* s with a scout that knows no way
@@ -48,9 +50,12 @@ struct ngx_wscast_cluster_s {
     unsigned                  complained:1; /* since an answer helped */
     unsigned                  given_up:1;   /* a command, this second */
     unsigned                  scouted:1;    /* the scout knows of SPUBLISH */
+    unsigned                  hopping:1;    /* some of hops are not 0 */
 
     uint8_t                   owners[NGX_WSCAST_REDIS_SLOTS];   /* node + 1;
                                                                    or 0 */
+    uint8_t                   hops[NGX_WSCAST_REDIS_SLOTS];     /* in this
+                                                                   second */
     uint16_t                  flying[NGX_WSCAST_REDIS_SLOTS];   /* sent, not
                                                                    answered */
     uint16_t                  waiting[NGX_WSCAST_REDIS_SLOTS];  /* held */

@@ -25,13 +25,12 @@ ngx_wscast_redis_message(ngx_wscast_redis_node_t *node, redisReply *channel,
     ch = ngx_wscast_redis_find(redis, wscast_str(channel->str, channel->len));
 
     /*
-     * Who has given up its slot may be read late, but not behind who has it
-     * now.
+     * A master that has become a replica says again what its successor, who is
+     * read now, says: who does not have the slot any more is not heard.  What
+     * is missed by that counts as missed.
      */
 
-    if (ch == NULL || (ch->at != node && !(ngx_wscast_redis_sharded(redis)
-                                           && ch->unconfirmed)))
-    {
+    if (ch == NULL || ch->at != node) {
         return NGX_OK;
     }
 

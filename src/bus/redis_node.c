@@ -160,7 +160,15 @@ ngx_wscast_redis_completed(ngx_wscast_redis_t *redis)
     ngx_uint_t                i;
     ngx_wscast_redis_node_t  *node;
 
-    if (redis->complete || (redis->cluster && redis->cluster->covered == 0)) {
+    if (redis->complete) {
+        return;
+    }
+
+    /* while commands are given up, telling all anew would only add to them */
+
+    if (redis->cluster
+        && (redis->cluster->covered == 0 || redis->cluster->given_up))
+    {
         return;
     }
 

@@ -5,7 +5,7 @@ static ngx_wscast_redis_node_t *ngx_wscast_cluster_master(
     ngx_wscast_cluster_t *cluster, redisReply *master);
 static redisReply *ngx_wscast_cluster_ip(redisReply *master);
 static void ngx_wscast_cluster_take(ngx_wscast_cluster_t *cluster,
-    const uint8_t *owners);
+    uint8_t *owners);
 
 
 /*
@@ -140,13 +140,21 @@ ngx_wscast_cluster_ip(redisReply *master)
 
 
 static void
-ngx_wscast_cluster_take(ngx_wscast_cluster_t *cluster, const uint8_t *owners)
+ngx_wscast_cluster_take(ngx_wscast_cluster_t *cluster, uint8_t *owners)
 {
     ngx_uint_t                i, changed;
     ngx_wscast_redis_t       *redis;
     ngx_wscast_redis_node_t  *node;
 
     redis = cluster->redis;
+
+    /* who had a slot, and has just said that it moved, knows better */
+
+    for (i = 0; cluster->hopping && i < NGX_WSCAST_REDIS_SLOTS; i++) {
+        if (cluster->hops[i]) {
+            owners[i] = cluster->owners[i];
+        }
+    }
 
     changed = (ngx_memcmp(cluster->owners, owners, sizeof(cluster->owners))
                != 0);

@@ -202,7 +202,7 @@ sub refuses {
     my $old = ($cluster->masters)[2];
     my ($replica) = $cluster->replicas($old);
     my ($hers)   = owned($old);
-    my ($others) = grep { $cluster->owner("wscast:chat:$_") != $old } @plain;
+    my ($others) = grep { $cluster->owner("wscast:chat:$_") != $old } @kept;
 
     $streams->talk(rate => 200, voices => 4, keys => 1);
     $streams->run(0.3);
@@ -216,7 +216,7 @@ sub refuses {
     is($one->http('GET', '/other')->{body}, 'still served',
         '... as does all else');
 
-    # by default the others refuse everything then
+    # by default the others then refuse what has keys
     $cluster->ask($_, qw(CONFIG SET cluster-require-full-coverage yes))
         for $cluster->up;
     refuses($_, $others, "$_->{name}, with full coverage demanded")
@@ -255,11 +255,12 @@ sub refuses {
     ok($streams->alive($_, 60), "$_->{name} finds it when it is back")
         for @hosts, $late;
 
-    my $heard = gather([$ws], until => sub {
-        my $r = api($one, POST => 'channels/kept:1', body => '"hello"');
-        $ws->{in} =~ /"hello"/;
-    });
-    ok($heard, '... and who came meanwhile hears what is said then');
+    my $heard = 0;
+    ok(gather([$ws], message => sub { $heard ||= $_[1]{data} =~ /"hello"/ },
+        until => sub {
+            api($one, POST => 'channels/kept:1', body => '"hello"');
+            $heard;
+        }), '... and who came meanwhile hears what is said then');
 
     is(join(' ', grep { /\[error\]/ && !/redis/ } split /\n/,
         $_->log_text), '', "$_->{name} complains of nothing else")

@@ -292,13 +292,13 @@ sub range {
 
     is_deeply(range('nowhere'), ['', 0, 0], 'an unknown channel has nothing');
 
-    is_deeply(call('forget', [key('t', 'stream'), key('t', 'meta')]), [$EPOCH, 100],
-        'it is forgotten');
+    is_deeply(call('forget', [map { key('t', $_) } 'stream', 'meta']),
+        [$EPOCH, 100], 'it is forgotten');
     is_deeply(range('t'), [$EPOCH, 100, 0], '... but for the position');
     is_deeply(publish('t', with_data('x')), [$EPOCH, 101, 0, 0],
         '... which goes on');
-    is_deeply(call('forget', [map { key('nowhere', $_) } 'stream', 'meta']), ['', 0],
-        '... and of an unknown channel nothing');
+    is_deeply(call('forget', [map { key('nowhere', $_) } 'stream', 'meta']),
+        ['', 0], '... and of an unknown channel nothing');
 }
 
 # -- time ----------------------------------------------------------------
