@@ -12,7 +12,7 @@ my $CONF = <<'CONF';
 wscast_hub chat {
     zone             32m;
     redis            %%URL%%;
-    redis_timeout    500ms 1s;
+    redis_timeout    1s 4s;
     redis_reconnect  50ms 300ms;
     %%MORE%%
 
@@ -60,7 +60,7 @@ sub there {
     }, 15), "$host->{name} finds the cluster");
 }
 
-my $cluster = Wscast::Cluster->new;
+my $cluster = Wscast::Cluster->new(timeout => 5000);
 my @masters = $cluster->masters;
 my @hosts   = map {
     host(conf($cluster->url), name => "host $_")
@@ -365,7 +365,8 @@ sub small {
     my ($name, %option) = @_;
     my $more   = delete $option{more};
     my $user   = delete $option{user};
-    my $small  = Wscast::Cluster->new(replicas => 0, %option);
+    my $small  = Wscast::Cluster->new(replicas => 0, timeout => 5000,
+        %option);
     my @both   = map {
         host(conf($small->url($user), $more), name => "$name, $_")
     } 'one', 'two';

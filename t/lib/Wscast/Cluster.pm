@@ -394,12 +394,25 @@ sub _migrate {
         $to->{tls_port} // $to->port, '', 0, 5000, @auth, 'KEYS', @keys);
 }
 
+# Who says himself that a slot is his: others may not have heard of it yet.
+
+sub _holder {
+    my ($self, $slot) = @_;
+    my ($node) = grep {
+        my ($own) = grep { $_->{flags} =~ /myself/ } $self->view($_);
+        $own->{flags} =~ /master/ && grep {
+            $_->[0] <= $slot && $slot <= $_->[1]
+        } @{ $own->{slots} };
+    } $self->up;
+    return $node;
+}
+
 # As redis-cli --cluster reshard does it.  Called, if given, with the keys that
 # are left: begun, when both know, and halfway, after each key.
 
 sub move_slot {
     my ($self, $slot, $to, %call) = @_;
-    my $from = $self->owner($slot);
+    my $from = $self->_holder($slot) // die "slot $slot has no owner\n";
 
     return if $from == $to;
 
