@@ -171,6 +171,10 @@ is($nginx->hub->{closes}{slow}, 1, 'the slow one is counted');
     cmp_ok($nginx->memory - $memory, '<', asan() ? 300_000 : 7_000,
         '... cost what wscast_send_buffer says');
     $ws->drop;
+
+    # of what is measured next they would be missed
+    ok(wait_until(sub { $nginx->hub->{connections} == 3 }, 20),
+        '... and only those stay who were there before');
 }
 
 # -- many of them, each with messages of its own, and twice --------------
