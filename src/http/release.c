@@ -1,9 +1,9 @@
 #include "release.h"
 
 
-/* Holds a log, its context and two addresses of IPv4, beside its own head. */
+/* Holds a log, its context and an address of IPv4, beside its own head. */
 
-#define NGX_HTTP_WSCAST_POOL  256
+#define NGX_HTTP_WSCAST_POOL  224
 
 
 static void ngx_http_wscast_free_buffers(ngx_connection_t *c,
@@ -125,18 +125,24 @@ static ngx_int_t
 ngx_http_wscast_move(ngx_connection_t *c, ngx_pool_t *pool)
 {
     u_char              *text;
+    socklen_t            locallen;
     ngx_log_t           *log;
     struct sockaddr     *sockaddr, *local;
     ngx_http_log_ctx_t  *ctx;
 
+    /* the listening socket's own address stays where it is */
+
+    locallen = c->local_sockaddr == c->listening->sockaddr ? 0
+                                                          : c->local_socklen;
+
     log = ngx_palloc(pool, sizeof(ngx_log_t));
     ctx = ngx_palloc(pool, sizeof(ngx_http_log_ctx_t));
     sockaddr = ngx_palloc(pool, c->socklen);
-    local = ngx_palloc(pool, c->local_socklen ? c->local_socklen : 1);
+    local = locallen ? ngx_palloc(pool, locallen) : c->local_sockaddr;
     text = ngx_pnalloc(pool, c->addr_text.len ? c->addr_text.len : 1);
 
-    if (log == NULL || ctx == NULL || sockaddr == NULL || local == NULL
-        || text == NULL)
+    if (log == NULL || ctx == NULL || sockaddr == NULL || text == NULL
+        || (locallen && local == NULL))
     {
         return NGX_ERROR;
     }
@@ -151,8 +157,8 @@ ngx_http_wscast_move(ngx_connection_t *c, ngx_pool_t *pool)
     c->sockaddr = sockaddr;
     c->addr_text.data = text;
 
-    if (c->local_sockaddr && c->local_socklen) {
-        ngx_memcpy(local, c->local_sockaddr, c->local_socklen);
+    if (locallen) {
+        ngx_memcpy(local, c->local_sockaddr, locallen);
         c->local_sockaddr = local;
     }
 
