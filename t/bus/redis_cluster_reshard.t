@@ -57,6 +57,7 @@ sub move {
     my $slot = $cluster->slot("wscast:chat:$channel");
     my $step = sub { $streams->run(0.04) };
 
+    $cluster->settle;
     $to //= (grep { $_ != $cluster->owner($slot) } $cluster->masters)[0];
 
     return $cluster->move_slot($slot, $to, begun => $step, halfway => $step);
@@ -107,6 +108,7 @@ begin();
     for my $time (1 .. 6) {
         $cluster->move_slot($slot, $time % 2 ? $away : $home);
         $streams->run(0.1);
+        $cluster->settle;
     }
 
     outcome('a slot that moves there and back');
@@ -191,6 +193,7 @@ begin();
     $ws->drop;
 
     $streams->talk(rate => 200, voices => 4);
+    $cluster->settle;
     $cluster->move_slots($new, $masters[0], undef, sub {
         $streams->run(0.01) if $n++ % 10 == 0;
     });

@@ -191,7 +191,7 @@ sub view {
             = split / /, $line;
         push @view, {
             id => $id, flags => $flags, master => $master, line => $line,
-            link  => $link,
+            link  => $link, epoch => $epoch,
             slots => [map { /^(\d+)(?:-(\d+))?$/ ? [$1, $2 // $1] : () }
                 @slots],
         };
@@ -270,8 +270,9 @@ sub settled {
         my %here = map { $_->{id} => $_ } @view;
         return 0 if grep { !$here{ $_->{id} } || $here{ $_->{id} }{flags}
             =~ /fail|handshake/ } @up;
-        $maps{ join ' ', sort map { my $v = $_; map { "@$_ $v->{id}" }
-            @{ $v->{slots} } } @view } = 1;
+        # who does not know the others' epochs yet may give a slot away in vain
+        $maps{ join ' ', sort map { my $v = $_;
+            map { "@$_ $v->{id} $v->{epoch}" } @{ $v->{slots} } } @view } = 1;
 
         my $role = $self->ask($node, 'ROLE');
         return 0 if $role->[0] eq 'slave' && $role->[3] ne 'connected';
