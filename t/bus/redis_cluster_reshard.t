@@ -71,7 +71,7 @@ sub outcome {
         || diag(explain($streams->{reasons}));
     is($streams->ends, 0, '... nobody is closed');
     $streams->whole($name, %option);
-    $streams->orderly($name) if !$option{classic};
+    $streams->orderly($name) if !$option{twice};
 
     return;
 }
@@ -234,7 +234,7 @@ $streams->talk(rate => 300, voices => 4);
 $streams->run(0.3);
 move($_) for @kept[0 .. 2], @plain[0 .. 2];
 $streams->run(0.3);
-outcome('without SPUBLISH', classic => 1);
+outcome('without SPUBLISH', twice => 1);
 $streams->leave;
 
 done_testing();

@@ -493,8 +493,8 @@ sub _channel {
 }
 
 # With told => 1 Redis may have lost what it had not yet given to a replica;
-# with classic => 1 what has no history may come twice, or in another order,
-# where gaps are counted.
+# with twice => 1 what has no history may come twice, or in another order, where
+# gaps are counted.
 
 sub whole {
     my ($self, $name, %option) = @_;
@@ -517,24 +517,25 @@ sub whole {
 
     @bad = map { $self->_channel($_, $option{gaps} // 1 ? \%may_miss : {}) }
         @{ $self->{plain} };
-    @bad = grep { !/twice|orders/ } @bad if $option{classic} && %may_miss;
+    @bad = grep { !/twice|orders/ } @bad if $option{twice} && %may_miss;
     Test::More::is(join("\n", @bad), '',
         "$name: without it as well, unless gaps are counted");
 
     return;
 }
 
-# What each voice has said came in its order; not for what it repeated.
+# What each voice has said came in its order; not for what it repeated.  Of all
+# channels, or of some.
 
 sub orderly {
-    my ($self, $name) = @_;
+    my ($self, $name, @of) = @_;
     my $channels = @{ $self->{channels} };
     my @bad;
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
     for my $c ($self->listeners) {
-        for my $channel (sort keys %{ $c->{on} }) {
+        for my $channel (@of ? @of : sort keys %{ $c->{on} }) {
             my %last;
 
             for my $n (@{ $c->{on}{$channel}{got} }) {
