@@ -212,7 +212,7 @@ sub whole {
 
     # a host that is late learns only where the channel is
     ok(wait_until(sub {
-        my $said = ++$n . 'x';
+        my $said = "$why, " . ++$n;
         my $r = $two->http('POST', '/api/channels/room:restart',
             body => $said);
         $r->{status} == 200 && $readers->listen(sub {
