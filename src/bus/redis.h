@@ -95,7 +95,7 @@ typedef struct {
     unsigned                  proving:1;    /* heir: asked whether all its
                                                subscriptions stand */
     unsigned                  marking:1;    /* heir: the marker is under way */
-    unsigned                  sent:1;       /* heir: it has been, at least once */
+    unsigned                  sent:1;       /* heir: it has been before */
     unsigned                  marked:1;     /* the marker has come, and waits */
 } ngx_wscast_redis_node_t;
 

@@ -19,15 +19,15 @@
  *   heir the leader and says so in      until the ring says that the leader
  *   the ring, behind its last message   has ended, then delivers
  *
- * In a cluster there is a marker for each server, on a channel that has its slot
- * there.  Both wait at each, and the leader ends when it is at the last.
+ * In a cluster there is a marker for each server, on a channel whose slot it
+ * has.  Both wait at each, and the leader ends when it is at the last.
  *
  * A channel that is wanted meanwhile is the heir's alone, and its clients are
  * told that it is live when the heir delivers.  If the leader loses its
- * connection meanwhile it lets them in all the same, and with its last word says
- * so: then the heir takes every channel for one that has missed something.  So it
- * does if it has lost a connection itself that it had sent a marker on.  If one
- * of the two dies, the change of the leader's epoch in the ring begins
+ * connection meanwhile it lets them in all the same, and says so with its last
+ * word: then the heir takes every channel for one that has missed something.  So
+ * it does if it has lost a connection itself that it had sent a marker on.  If
+ * one of the two dies, the change of the leader's epoch in the ring begins
  * everything anew.
  */
 

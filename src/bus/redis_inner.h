@@ -38,7 +38,7 @@ struct ngx_wscast_round_s {
         if (((node) = (redis)->nodes[i]) != NULL)
 
 
-/* redis_node.c: a new one, which begins to connect.  NULL: no memory, no place. */
+/* redis_node.c: a new one, which begins to connect.  NULL: no room for it. */
 ngx_wscast_redis_node_t *ngx_wscast_redis_node_add(ngx_wscast_redis_t *redis,
     ngx_sockaddr_t *sockaddr, socklen_t socklen);
 

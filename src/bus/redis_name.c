@@ -2,10 +2,10 @@
 
 
 /*
- * In a cluster the slot of a name is that of what it has in braces.  A channel's
- * keys have the whole of its name in braces, its name in Pub/Sub has none: for
- * both to lie in one slot a channel's own braces are written otherwise, as in a
- * URL.
+ * In a cluster the slot of a name is that of what it has in braces.  The keys
+ * of a channel have the whole of its name in braces, its name in Pub/Sub has
+ * none: for both to lie in one slot a channel's own braces are written
+ * otherwise, as in a URL.
  */
 
 #define ngx_wscast_bus_escaped(c)                                             \
