@@ -75,6 +75,7 @@ typedef struct {
 
 typedef struct {
     ngx_wscast_redis_t       *redis;
+    ngx_uint_t                number;       /* its place in redis->nodes */
 
     ngx_wscast_redis_link_t   publisher;
     wscast_list_t             commands;     /* in order */

@@ -256,19 +256,20 @@ ngx_wscast_cluster_tick(ngx_wscast_cluster_t *cluster)
 
     whole = cluster->redis->complete && ngx_wscast_cluster_covered(cluster);
 
+    if (++cluster->ticks >= NGX_WSCAST_CLUSTER_ASK || !whole
+        || cluster->hopping)                /* the scout may know it by now */
+    {
+        ngx_wscast_cluster_doubt(cluster);
+    }
+
     if (cluster->hopping) {
         cluster->hopping = 0;
         ngx_memzero(cluster->hops, sizeof(cluster->hops));
-        whole = 0;                          /* the scout may know it by now */
-    }
-
-    if (++cluster->ticks >= NGX_WSCAST_CLUSTER_ASK || !whole) {
-        ngx_wscast_cluster_doubt(cluster);
     }
 
     /* who does not know better may be cut off itself: another one is asked */
 
-    if (cluster->redis->complete && ngx_wscast_cluster_covered(cluster)) {
+    if (whole) {
         cluster->broken = 0;
 
     } else if (++cluster->broken % NGX_WSCAST_CLUSTER_PATIENCE == 0) {
@@ -396,14 +397,11 @@ void
 ngx_wscast_cluster_own(ngx_wscast_cluster_t *cluster, ngx_uint_t slot,
     ngx_wscast_redis_node_t *node)
 {
-    ngx_uint_t           n;
     ngx_wscast_redis_t  *redis;
 
     redis = cluster->redis;
 
-    for (n = 0; redis->nodes[n] != node; n++) { /* void */ }
-
-    if (cluster->owners[slot] == n + 1) {
+    if (cluster->owners[slot] == node->number + 1) {
         return;
     }
 
@@ -425,7 +423,7 @@ ngx_wscast_cluster_own(ngx_wscast_cluster_t *cluster, ngx_uint_t slot,
         return;
     }
 
-    cluster->owners[slot] = (uint8_t) (n + 1);
+    cluster->owners[slot] = (uint8_t) (node->number + 1);
     cluster->covered++;
     node->slots++;
     node->spare = 0;

@@ -46,6 +46,7 @@ ngx_wscast_redis_node_add(ngx_wscast_redis_t *redis, ngx_sockaddr_t *sockaddr,
     ngx_memzero(node, sizeof(ngx_wscast_redis_node_t));
 
     node->redis = redis;
+    node->number = i;
     node->probe.done = ngx_wscast_redis_probed;
     node->marker.done = ngx_wscast_redis_handover_marked;
 

@@ -116,7 +116,7 @@ ngx_wscast_cluster_verdict(ngx_wscast_cluster_t *cluster,
     ngx_wscast_redis_node_t *node, ngx_wscast_redis_command_t *cmd,
     redisReply *reply)
 {
-    ngx_uint_t                i, slot;
+    ngx_uint_t                slot;
     ngx_wscast_redis_node_t  *other;
 
     if (reply->type != REDIS_REPLY_ERROR) {
@@ -134,9 +134,7 @@ ngx_wscast_cluster_verdict(ngx_wscast_cluster_t *cluster,
             return NGX_WSCAST_CLUSTER_FINE;
         }
 
-        for (i = 0; cluster->redis->nodes[i] != other; i++) { /* void */ }
-
-        cmd->asked = i + 1;
+        cmd->asked = other->number + 1;
         other->spare = 0;
 
         return NGX_WSCAST_CLUSTER_ELSEWHERE;

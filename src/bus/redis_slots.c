@@ -20,11 +20,7 @@ ngx_wscast_cluster_learn(ngx_wscast_cluster_t *cluster, redisReply *reply)
     uint8_t                   owners[NGX_WSCAST_REDIS_SLOTS];
     long long                 slot;
     redisReply               *range;
-    ngx_uint_t                n;
-    ngx_wscast_redis_t       *redis;
     ngx_wscast_redis_node_t  *node;
-
-    redis = cluster->redis;
 
     if (reply->type != REDIS_REPLY_ARRAY) {
         return NGX_ERROR;
@@ -50,13 +46,11 @@ ngx_wscast_cluster_learn(ngx_wscast_cluster_t *cluster, redisReply *reply)
             continue;                   /* it has been told why */
         }
 
-        for (n = 0; redis->nodes[n] != node; n++) { /* void */ }
-
         for (slot = range->element[0]->integer;
              slot <= range->element[1]->integer;
              slot++)
         {
-            owners[slot] = (uint8_t) (n + 1);
+            owners[slot] = (uint8_t) (node->number + 1);
         }
     }
 
