@@ -20,7 +20,6 @@ typedef struct wscast_receipt_s  wscast_receipt_t;
 typedef struct wscast_waiter_s   wscast_waiter_t;
 
 struct wscast_receipt_s {
-    wscast_list_t        link;      /* the bus's, in order of publishing */
     wscast_position_t    position;  /* of the message, once it is taken; 0, 0 on
                                        a channel without history */
 

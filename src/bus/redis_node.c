@@ -51,7 +51,6 @@ ngx_wscast_redis_node_add(ngx_wscast_redis_t *redis, ngx_sockaddr_t *sockaddr,
     node->marker.done = ngx_wscast_redis_handover_marked;
 
     wscast_list_init(&node->commands);
-    wscast_list_init(&node->marker.link);
 
     ngx_wscast_redis_link_init(&node->publisher, redis->conf, "publisher",
                                &ngx_wscast_redis_publisher, node, redis->log);

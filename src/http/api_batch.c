@@ -129,7 +129,6 @@ ngx_http_wscast_batch_create(ngx_http_wscast_api_t *api, ngx_array_t *items)
         batch->results[i].batch = batch;
         batch->results[i].bad = batch->items[i].bad;
         batch->results[i].receipt.done = ngx_http_wscast_batch_done;
-        wscast_list_init(&batch->results[i].receipt.link);
     }
 
     return batch;

@@ -88,7 +88,6 @@ ngx_http_wscast_api_publish(ngx_http_wscast_api_t *api)
     p->timer.data = p;
     p->timer.log = ngx_cycle->log;
 
-    wscast_list_init(&p->receipt.link);
     wscast_list_init(&p->waiter.link);
 
     return ngx_http_wscast_publish_try(p);

@@ -180,7 +180,6 @@ wscast_answer_create(wscast_session_t *s, const wscast_pub_fields_t *f,
     memset(a, 0, sizeof(wscast_answer_t));
 
     a->receipt.done = wscast_answer_done;
-    wscast_list_init(&a->receipt.link);
     wscast_list_init(&a->link);
     a->session = s;
 

@@ -245,7 +245,6 @@ ngx_wscast_control_post(ngx_wscast_control_t *control, wscast_str_t channel,
     post->bytes = wscast_str(p, bytes.len);
     ngx_memcpy(p, bytes.data, bytes.len);
 
-    wscast_list_init(&post->receipt.link);
     wscast_list_append(&control->queue, &post->link);
     control->held += size;
 

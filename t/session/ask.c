@@ -246,7 +246,8 @@ test_published(void)
     engine.receipts = 1;
     answer = WSCAST_MORE;
     says("{\"type\":\"publish\",\"id\":2,\"data\":1}");
-    wscast_container(receipts.next, wscast_receipt_t, link)->position = taken;
+    wscast_list_first(&receipts, outstanding_t, link)->receipt->position
+        = taken;
     receive(WSCAST_OK);
     is_str(heard(), "{\"type\":\"published\",\"id\":2,\"channel\":\"room:h\","
            HERE("9") "}", "so does a receipt");

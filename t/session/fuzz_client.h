@@ -9,7 +9,7 @@
 
 
 static wscast_fanout_t   fanout;
-static wscast_list_t     receipts, waiters;
+static wscast_list_t     waiters;
 static unsigned          live;
 static wscast_status_t   answer;
 
@@ -44,7 +44,7 @@ publish(void *ctx, const wscast_pub_fields_t *f, wscast_receipt_t *receipt,
     }
 
     if (answer == WSCAST_MORE) {
-        wscast_list_append(&receipts, &receipt->link);
+        outstanding(receipt);
     }
 
     if (answer == WSCAST_AGAIN) {

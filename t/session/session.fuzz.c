@@ -45,6 +45,7 @@
 #include "../../src/session/session.c"
 
 
+#include "receipts.h"
 #include "fuzz_store.h"
 #include "fuzz_client.h"
 
@@ -181,19 +182,6 @@ happen(unsigned n)
     f.epoch = h->epoch;
     f.offset = h->at;
     deliver_fields(&f);
-}
-
-
-static void
-receive(wscast_status_t status)
-{
-    wscast_receipt_t  *r;
-
-    if (!wscast_list_empty(&receipts)) {
-        r = wscast_list_first(&receipts, wscast_receipt_t, link);
-        wscast_list_remove(&r->link);
-        r->done(r, status);
-    }
 }
 
 

@@ -43,6 +43,8 @@
 #include "../../src/session/subscribe.c"
 #include "../../src/session/session.c"
 
+#include "receipts.h"
+
 
 #define SENT  512
 
@@ -58,7 +60,7 @@ static unsigned                 expired;        /* calls of expires() */
 static wscast_status_t          first_rc;       /* of a channel's first */
 static unsigned                 live;           /* channels are, at once */
 static const char              *first_live;     /* or this one alone is */
-static wscast_list_t            receipts, waiters;
+static wscast_list_t            waiters;
 static unsigned                 published, resumed, finalized, nsent;
 static unsigned                 confused;
 static wscast_status_t          reason;         /* of finalize() */
@@ -127,7 +129,7 @@ publish(void *ctx, const wscast_pub_fields_t *f, wscast_receipt_t *receipt,
     confused += f->time != 1234;
 
     if (answer == WSCAST_MORE) {
-        wscast_list_append(&receipts, &receipt->link);
+        outstanding(receipt);
     }
 
     if (answer == WSCAST_OK) {
@@ -475,23 +477,6 @@ words(void)
     nsent = 0;
 
     return out;
-}
-
-
-/* The oldest receipt is answered. */
-
-TAP_UNUSED static void
-receive(wscast_status_t status)
-{
-    wscast_receipt_t  *r;
-
-    if (wscast_list_empty(&receipts)) {
-        return;
-    }
-
-    r = wscast_list_first(&receipts, wscast_receipt_t, link);
-    wscast_list_remove(&r->link);
-    r->done(r, status);
 }
 
 
