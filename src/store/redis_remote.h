@@ -210,6 +210,22 @@ void ngx_wscast_lost_poll(ngx_wscast_remote_t *remote);
 void ngx_wscast_lost_miss(ngx_wscast_remote_t *remote, wscast_str_t channel,
     uint32_t grace);
 
+/*
+ * redis_fetch.c: an ask for the messages between two offsets, for which its
+ * answer and data are still to be set; NULL: no memory.
+ */
+ngx_wscast_ask_t *ngx_wscast_fetch_range(ngx_wscast_remote_t *remote,
+    const wscast_rule_t *rule, wscast_str_t channel, uint64_t after,
+    uint64_t upto, unsigned newest, uint64_t limit, uint64_t bytes);
+
+/*
+ * redis_fetch.c: what its answer has at i, from 3 on; views.  NGX_DECLINED:
+ * no message that this build can read.
+ */
+ngx_int_t ngx_wscast_fetch_entry(ngx_wscast_ask_t *ask,
+    struct redisReply *reply, size_t i, wscast_str_t channel,
+    wscast_str_t *bytes, wscast_pub_fields_t *f);
+
 
 /* For catchup.c: a question about a channel; embed it. */
 
@@ -230,7 +246,7 @@ struct ngx_wscast_fetch_s {
 };
 
 /*
- * redis_query.c: where the channel is, and messages after an offset.  NGX_OK:
+ * redis_fetch.c: where the channel is, and messages after an offset.  NGX_OK:
  * done() will be called, later; else it will not.
  */
 ngx_int_t ngx_wscast_remote_locate(ngx_wscast_store_t *store,
@@ -240,7 +256,7 @@ ngx_int_t ngx_wscast_remote_fetch(ngx_wscast_store_t *store,
     const wscast_rule_t *rule, wscast_str_t channel, uint64_t after,
     ngx_wscast_fetch_t *fetch);
 
-/* redis_query.c: forgets the question. */
+/* redis_fetch.c: forgets the question. */
 void ngx_wscast_remote_unfetch(ngx_wscast_fetch_t *fetch);
 
 
