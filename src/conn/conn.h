@@ -88,15 +88,30 @@ typedef void (*ngx_wscast_conn_end_pt)(void *data, ngx_connection_t *c);
 
 
 struct ngx_wscast_conn_s {
+    /* what every delivery looks at, with the session's head: 192 bytes */
+
     uint32_t                        magic;
     wscast_status_t                 reason;     /* WSCAST_OK: none yet */
-    ngx_connection_t               *connection;
+    ngx_socket_t                    fd;         /* the connection's */
+    unsigned                        state:3;    /* ngx_wscast_conn_e */
+    unsigned                        pinged:1;
+    unsigned                        peer_closed:1;  /* its close frame came */
+    unsigned                        failed:1;   /* the socket is broken */
+    unsigned                        deaf:1;     /* input is not understood */
+    unsigned                        secure:1;   /* TLS */
+    unsigned                        full:1;     /* the socket takes no more */
+    unsigned                        settled:1;  /* interest in events is set */
     ngx_wscast_conns_t             *conns;
     const ngx_wscast_conn_conf_t   *conf;
-    ngx_queue_t                     queue;      /* of conns */
     ngx_queue_t                     dirty;      /* of conns; self: not in it */
-
+    off_t                           sent;       /* bytes, for the connection */
     ngx_wscast_outq_t               out;
+
+    wscast_session_t                session;
+
+    ngx_connection_t               *connection;
+    ngx_queue_t                     queue;      /* of conns */
+
     u_char                         *tls;        /* what OpenSSL was given */
     uint32_t                        tls_pos;
     uint32_t                        tls_len;
@@ -114,14 +129,7 @@ struct ngx_wscast_conn_s {
     void                           *end_data;
     unsigned                        peer_code;  /* of its close frame */
 
-    unsigned                        state:3;    /* ngx_wscast_conn_e */
-    unsigned                        pinged:1;
-    unsigned                        peer_closed:1;  /* its close frame came */
-    unsigned                        failed:1;   /* the socket is broken */
-    unsigned                        deaf:1;     /* input is not understood */
-
     wscast_assembler_t              assembler;
-    wscast_session_t                session;
 };
 
 

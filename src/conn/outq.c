@@ -1,11 +1,11 @@
 #include "outq.h"
 
 
-#define NGX_WSCAST_OUTQ_FIRST  4        /* frames: 32 bytes an idle client */
 #define NGX_WSCAST_OUTQ_KEEP   64       /* a larger ring is freed when empty */
 
 
 static ngx_int_t ngx_wscast_outq_grow(ngx_wscast_outq_t *q);
+static void ngx_wscast_outq_free(ngx_wscast_outq_t *q);
 
 
 #define ngx_wscast_outq_at(q, i)                                              \
@@ -33,7 +33,13 @@ ngx_wscast_outq_grow(ngx_wscast_outq_t *q)
     uint32_t             i, size;
     wscast_prepared_t  **frames;
 
-    size = q->size ? q->size * 2 : NGX_WSCAST_OUTQ_FIRST;
+    if (q->size == 0) {
+        q->frames = q->first;
+        q->size = NGX_WSCAST_OUTQ_FIRST;
+        return NGX_OK;
+    }
+
+    size = q->size * 2;
 
     frames = wscast_alloc(size * sizeof(wscast_prepared_t *));
     if (frames == NULL) {
@@ -44,13 +50,22 @@ ngx_wscast_outq_grow(ngx_wscast_outq_t *q)
         frames[i] = ngx_wscast_outq_at(q, i);
     }
 
-    wscast_free(q->frames);
+    ngx_wscast_outq_free(q);
 
     q->frames = frames;
     q->size = size;
     q->head = 0;
 
     return NGX_OK;
+}
+
+
+static void
+ngx_wscast_outq_free(ngx_wscast_outq_t *q)
+{
+    if (q->frames != q->first) {
+        wscast_free(q->frames);
+    }
 }
 
 
@@ -131,6 +146,6 @@ ngx_wscast_outq_done(ngx_wscast_outq_t *q)
     q->sent = 0;
     ngx_wscast_outq_truncate(q);
 
-    wscast_free(q->frames);
+    ngx_wscast_outq_free(q);
     ngx_memzero(q, sizeof(ngx_wscast_outq_t));
 }

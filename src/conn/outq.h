@@ -22,14 +22,19 @@
  */
 #define NGX_WSCAST_OUTQ_FRAME  80
 
+#define NGX_WSCAST_OUTQ_FIRST  2        /* frames without a ring of their own */
+
+
+/* Zeros are an empty one; it must stay where it is. */
 
 typedef struct {
-    wscast_prepared_t  **frames;        /* a ring */
+    wscast_prepared_t  **frames;        /* a ring: first, or allocated */
     uint32_t             size;          /* of it: 0 or a power of two */
     uint32_t             head;
     uint32_t             count;
     size_t               sent;          /* bytes of the first frame */
     size_t               bytes;         /* still to be sent */
+    wscast_prepared_t   *first[NGX_WSCAST_OUTQ_FIRST];
 } ngx_wscast_outq_t;
 
 
