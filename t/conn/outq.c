@@ -171,18 +171,28 @@ static void
 test_memory(void)
 {
     size_t              at;
-    unsigned            i;
+    unsigned            i, bad;
     wscast_prepared_t  *p;
 
     at = 0;
+    bad = 0;
     p = frame(10, &at);
 
     unit_alloc_reset(1);
-    is_int(ngx_wscast_outq_push(&q, p), NGX_ERROR, "no memory is an error");
-    ok(p->refs == 1 && q.count == 0 && q.bytes == 0, "and takes no reference");
+
+    for (i = 0; i < 2; i++) {
+        bad += ngx_wscast_outq_push(&q, p) != NGX_OK;
+    }
+
+    ok(bad == 0 && unit_calls == 0, "two frames take no memory");
+
+    is_int(ngx_wscast_outq_push(&q, p), NGX_ERROR,
+           "without memory a third is an error");
+    ok(p->refs == 3 && q.count == 2 && q.bytes == 20,
+       "and takes no reference");
     unit_alloc_reset(0);
 
-    for (i = 0; i < 4; i++) {
+    for (i = 0; i < 2; i++) {
         ngx_wscast_outq_push(&q, p);
     }
 
