@@ -124,7 +124,7 @@ sub cutter {
     $post->(4);
     ok(wait_until(sub { !$host->workers(old => 1) }), 'old workers are gone');
     $post->(5);
-    $readers->join($c);
+    $readers->enter($c);
     $readers->listen(sub { @{ $c->{got} } == 5 });
     is("@{ $c->{got} } $c->{wrong} $c->{broken}", '1 2 3 4 5 0 0',
         'what was published on both sides of a reload is recovered');

@@ -188,14 +188,14 @@ sub leave {
 
     $c->{ws}->drop;
     $post->($_) for 2 .. 4;
-    $readers->join($c);
+    $readers->enter($c);
     $readers->listen(sub { @{ $c->{got} } == 4 });
     is("@{ $c->{got} } $c->{broken} $c->{wrong}", '1 2 3 4 0 0',
         'three messages are recovered');
 
     $c->{ws}->drop;
     $post->($_) for 5 .. 8;
-    $readers->join($c);
+    $readers->enter($c);
     $readers->listen(sub { $c->{subscribed} });
     is("$c->{broken} $c->{offset}", '1 8', 'four are not, and that is told');
     $post->(9);
@@ -218,7 +218,7 @@ sub whole {
         $r->{status} == 200 && $readers->listen(sub {
             !grep { ($_->{got}[-1] // '') ne $said } $readers->readers }, 1);
     }, 15), "$why: what is published is heard by all")
-        || diag(explain($readers->{readers}[0]{got}));
+        || diag(explain(($readers->readers)[0]{got}));
 
     return;
 }
@@ -255,7 +255,7 @@ sub whole {
     my $c = $clients[0];
     $c->{ws}->drop;
     $c->{epoch} = '0123456789abcdef';
-    $readers->join($c);
+    $readers->enter($c);
     $readers->listen(sub { $c->{subscribed} });
     is($c->{broken}, 3, 'another epoch is not recovered');
     leave($readers);

@@ -29,17 +29,19 @@ package Wscast::Readers;
 use strict;
 use warnings;
 
+use parent 'Wscast::Crowd';
+
 use JSON::PP ();
 use Test::More ();
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 use Wscast::WebSocket;
 
 sub new {
     my ($class, %option) = @_;
-    my $self = bless { path => '/ws', %option }, $class;
+    my $self = bless { path => '/ws', %option, voices => [] }, $class;
     my @hosts = @{ $self->{hosts} };
 
-    $self->{readers} = [map {
+    $self->{crowd} = [map {
         { host => $hosts[$_ % @hosts], n => $_, got => [], wrong => 0,
           broken => 0, ends => 0, codes => {} }
     } 1 .. $self->{count}];
@@ -47,7 +49,7 @@ sub new {
     return $self;
 }
 
-sub readers { return @{ $_[0]{readers} } }
+sub readers { return $_[0]->crowd }
 
 sub sum {
     my ($self, $what) = @_;
@@ -60,13 +62,11 @@ sub sum {
 
 # Connects a reader, again if it was there before, and asks for what it missed.
 
-sub join {
+sub enter {
     my ($self, $c) = @_;
-    my $path = ref $self->{path} ? $self->{path}->($c->{n}) : $self->{path};
-    my $ws   = $c->{ws} = $c->{host}->ws($path, timeout => 20);
-    my $m    = { type => 'subscribe', id => 1, channel => $self->{channel} };
+    my $ws = $self->_client($c);
+    my $m  = { type => 'subscribe', id => 1, channel => $self->{channel} };
 
-    $ws->{reader} = $c;
     $c->{subscribed} = 0;
     $m->{since}{client} = $c->{id} if defined $c->{id};
     @{ $m->{since} }{qw(epoch offset)} = ($c->{epoch}, 0 + $c->{offset})
@@ -78,7 +78,7 @@ sub join {
 
 sub begin {
     my ($self) = @_;
-    $self->join($_) for $self->readers;
+    $self->enter($_) for $self->readers;
     return Test::More::ok($self->listen(sub {
         !grep { !$_->{subscribed} } $self->readers
     }), "clients are on $self->{channel}: $self->{count}");
@@ -104,29 +104,10 @@ sub cut {
     return;
 }
 
-# Whoever has lost its connection comes back.
-
-sub _revive {
-    my ($self) = @_;
-
-    for my $c ($self->readers) {
-        my $ws = $c->{ws};
-        next if !$ws->{close} && !$ws->{eof};
-
-        $c->{ends}++;
-        $c->{codes}{ $ws->{close} ? $ws->{close}{code} : 0 }++ if !$ws->{cut};
-        $ws->drop if $ws->{sock};
-
-        $c->{ws} = { eof => 1, cut => 1 } if !eval { $self->join($c); 1 };
-    }
-
-    return;
-}
-
 # Tens of thousands of messages a second: those are cut by hand.
 
 sub _parse {
-    my ($text) = @_;
+    my ($self, $text) = @_;
 
     if ($text =~ /^\{"type":"message","channel":"[^"]+","data":(\d+),
         "epoch":"(\w+)","offset":(\d+),/x)
@@ -168,56 +149,6 @@ sub _hear {
     return;
 }
 
-sub _gather {
-    my ($self, $seconds, $until) = @_;
-
-    return Wscast::gather(
-        [map { $_->{ws} } @{ $self->{voices} // [] }, $self->readers],
-        timeout => $seconds,
-        until   => $until,
-        message => sub {
-            my ($ws, $frame) = @_;
-            my $m = _parse($frame->{data});
-            return $self->_hear($ws->{reader}, $m) if $ws->{reader};
-            return $self->_answer($ws->{voice}, $m);
-        },
-    );
-}
-
-# Until the condition holds; those who are cut off come back.
-
-sub listen {
-    my ($self, $until, $seconds) = @_;
-    my $end = time + Wscast::scale($seconds // 20);
-
-    while (time < $end) {
-        my $slice = time + 0.05;
-        my $met   = $self->_gather(1, sub {
-            $self->_speak;
-            return $until->() || (time > $slice ? -1 : 0);
-        });
-
-        return $met if $met && $met ne -1;
-        $self->_revive;
-    }
-
-    return;
-}
-
-sub run {
-    my ($self, $seconds, $step) = @_;
-    my $end = time + $seconds;
-
-    while (time < $end) {
-        my $slice = time + 0.05;
-        $step->() if $step;
-        $self->_revive;
-        $self->_gather(1, sub { $self->_speak; time > $slice });
-    }
-
-    return;
-}
-
 # -- publishing ----------------------------------------------------------
 
 sub talk {
@@ -238,22 +169,8 @@ sub talk {
         { host => $hosts[$n++ % @hosts], waiting => {} }
     } 1 .. $self->{talk}{voices}];
 
-    $self->_connect($_) for @{ $self->{voices} };
+    $self->_voice($_) for @{ $self->{voices} };
 
-    return;
-}
-
-sub hush {
-    my ($self) = @_;
-    $_->{ws}->drop for @{ delete $self->{voices} // [] };
-    return;
-}
-
-sub _connect {
-    my ($self, $voice) = @_;
-    my $path = ref $self->{path} ? $self->{path}->(0) : $self->{path};
-    $voice->{ws} = $voice->{host}->ws($path, timeout => 20);
-    $voice->{ws}{voice} = $voice;
     return;
 }
 
@@ -340,7 +257,9 @@ sub _answer {
 sub _speak {
     my ($self) = @_;
     my $talk   = $self->{talk} or return;
-    my $voices = $self->{voices} or return;
+    my $voices = $self->{voices};
+
+    return if !@$voices;
 
     for my $voice (@$voices) {
         my $ws    = $voice->{ws};
@@ -350,12 +269,7 @@ sub _speak {
 
         $voice->{restless} = 0;
 
-        if ($ended) {
-            $ws->drop if $ws->{sock};
-            $voice->{not_before} = time + 0.1;
-            $voice->{ws} = { eof => 1 }, next
-                if !eval { $self->_connect($voice); 1 };
-        }
+        next if $ended && !$self->_voice_again($voice);
 
         my @left = sort { $a <=> $b } keys %{ $voice->{waiting} };
         $self->{again} += @left;
@@ -427,7 +341,7 @@ sub whole {
     my ($self, $name) = @_;
     my $taken = $self->{taken};
     my @want  = $self->taken;
-    my $want  = CORE::join ' ', @want;
+    my $want  = join ' ', @want;
     my %seen;
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -442,13 +356,13 @@ sub whole {
     # what was refused for a lost answer may have been taken all the same
     my $unsure = $self->{errors};
     my @bad = grep {
-        $want ne CORE::join ' ',
+        $want ne join ' ',
             grep { !$unsure || defined $taken->{$_} } @{ $_->{got} };
     } $self->readers;
     Test::More::is(scalar @bad, 0,
         "$name: every client has every message, once, in order")
         || Test::More::diag(scalar(@want) . ' taken, got: ',
-            CORE::join ' ', map { scalar @{ $_->{got} } } $self->readers);
+            join ' ', map { scalar @{ $_->{got} } } $self->readers);
 
     return;
 }

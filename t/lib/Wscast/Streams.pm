@@ -24,9 +24,11 @@ package Wscast::Streams;
 use strict;
 use warnings;
 
+use parent 'Wscast::Crowd';
+
 use JSON::PP ();
 use Test::More ();
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 use Wscast::WebSocket;
 
 # Numbers from here on only show that a channel is alive.
@@ -45,7 +47,7 @@ sub new {
     $self->{keeps}    = { map { $_ => 1 } @{ $self->{kept} } };
     $self->{crowd}    = [map {
         my $host = $_;
-        map { { host => $host, on => {}, ends => 0, codes => {} } }
+        map { { host => $host, n => $_, on => {}, ends => 0, codes => {} } }
             1 .. $self->{listeners};
     } @{ $self->{hosts} }];
     $self->_forget;
@@ -53,7 +55,7 @@ sub new {
     return $self;
 }
 
-sub listeners { return @{ $_[0]{crowd} } }
+sub listeners { return $_[0]->crowd }
 
 # What was published and heard up to now does not count any more.
 
@@ -77,11 +79,9 @@ sub _forget {
 
 # -- listening -----------------------------------------------------------
 
-sub _join {
+sub enter {
     my ($self, $c) = @_;
-    my $ws = $c->{ws} = $c->{host}->ws($self->{path}, timeout => 20);
-
-    $ws->{listener} = $c;
+    my $ws = $self->_client($c);
 
     for my $channel (@{ $self->{channels} }) {
         my $on = $c->{on}{$channel} //= { got => [], wrong => 0, told => 0 };
@@ -99,7 +99,7 @@ sub _join {
 sub begin {
     my ($self, $seconds) = @_;
 
-    $self->_join($_) for $self->listeners;
+    $self->enter($_) for $self->listeners;
 
     my $met = $self->listen(sub {
         !grep { !$_->{subscribed} } map { values %{ $_->{on} } }
@@ -112,13 +112,13 @@ sub begin {
 
 sub leave {
     my ($self) = @_;
-    $_->{ws}->drop for grep { $_->{sock} || $_->{ws} } $self->listeners;
+    $_->{ws}->drop for grep { $_->{ws}{sock} } $self->listeners;
     $self->hush;
     return;
 }
 
 sub _parse {
-    my ($text) = @_;
+    my ($self, $text) = @_;
 
     if ($text =~ /^\{"type":"message","channel":"([^"\\]+)","data":(\d+),
         (?:"epoch":"(\w+)","offset":(\d+),)?/x)
@@ -166,72 +166,6 @@ sub _hear {
     return;
 }
 
-sub _revive {
-    my ($self) = @_;
-
-    for my $c ($self->listeners) {
-        my $ws = $c->{ws};
-        next if !$ws->{close} && !$ws->{eof};
-
-        $c->{ends}++;
-        $c->{codes}{ $ws->{close} ? $ws->{close}{code} : 0 }++;
-        $ws->drop if $ws->{sock};
-        $c->{ws} = { eof => 1 } if !eval { $self->_join($c); 1 };
-    }
-
-    return;
-}
-
-sub _gather {
-    my ($self, $seconds, $until) = @_;
-
-    return Wscast::gather(
-        [map { $_->{ws} } @{ $self->{voices} }, $self->listeners],
-        timeout => $seconds,
-        until   => $until,
-        message => sub {
-            my ($ws, $frame) = @_;
-            my $m = _parse($frame->{data});
-            return $self->_hear($ws->{listener}, $m) if $ws->{listener};
-            return $self->_answer($ws->{voice}, $m);
-        },
-    );
-}
-
-# Until the condition holds; who is cut off comes back.
-
-sub listen {
-    my ($self, $until, $seconds) = @_;
-    my $end = time + Wscast::scale($seconds // 20);
-
-    while (time < $end) {
-        my $slice = time + 0.05;
-        my $met   = $self->_gather(1, sub {
-            $self->_speak;
-            return $until->() || (time > $slice ? -1 : 0);
-        });
-
-        return $met if $met && $met ne -1;
-        $self->_revive;
-    }
-
-    return;
-}
-
-sub run {
-    my ($self, $seconds, $step) = @_;
-    my $end = time + $seconds;
-
-    while (time < $end) {
-        my $slice = time + 0.05;
-        $step->() if $step;
-        $self->_revive;
-        $self->_gather(1, sub { $self->_speak; time > $slice });
-    }
-
-    return;
-}
-
 # -- publishing ----------------------------------------------------------
 
 sub talk {
@@ -243,25 +177,10 @@ sub talk {
     $self->{voices} = [map {
         { n => $_, host => $hosts[$_ % @hosts], waiting => {} }
     } 0 .. $self->{talk}{voices} - 1];
-    $self->_connect($_) for @{ $self->{voices} };
+    $self->_voice($_) for @{ $self->{voices} };
     $self->_forget;
     $self->go_on;
 
-    return;
-}
-
-sub hush {
-    my ($self) = @_;
-    $_->{ws}->drop for grep { $_->{ws}{sock} } @{ $self->{voices} };
-    $self->{voices} = [];
-    delete $self->{talk};
-    return;
-}
-
-sub _connect {
-    my ($self, $voice) = @_;
-    $voice->{ws} = $voice->{host}->ws($self->{path}, timeout => 20);
-    $voice->{ws}{voice} = $voice;
     return;
 }
 
@@ -305,10 +224,7 @@ sub _repeat {
     return if !$ended && !%{ $voice->{again} // {} };
 
     if ($ended) {
-        $voice->{ws}->drop if $voice->{ws}{sock};
-        $voice->{not_before} = time + 0.1;
-        $voice->{ws} = { eof => 1 }, return
-            if !eval { $self->_connect($voice); 1 };
+        $self->_voice_again($voice) or return;
         $voice->{again} = { map { $_ => 1 } keys %{ $voice->{waiting} } };
     }
 
@@ -331,7 +247,7 @@ sub _speak {
     my @voices   = @{ $self->{voices} };
 
     $self->_repeat($_) for @voices;
-    return if !$talk->{begun};
+    return if !$talk->{begun} || !@voices;
 
     my $due = $talk->{rate} * (time - $talk->{begun});
 
