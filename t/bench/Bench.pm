@@ -20,6 +20,9 @@ use IO::Socket::INET;
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
+use lib dirname(__FILE__) . '/../lib';
+use Wscast::Port qw(free_port);
+
 our @EXPORT_OK = qw(
     $ROOT spawn stop stop_all scratch free_port wait_port children
     private_memory median rounds seconds wrong wrongs digits ratio
@@ -123,26 +126,6 @@ sub scratch {
     $scratch //= File::Temp->newdir('wscast-bench-XXXXXX', TMPDIR => 1);
     chmod 0755, "$scratch";
     return "$scratch";
-}
-
-my %taken;
-
-sub free_port {
-    for (1 .. 1000) {
-        my $port = 10240 + int rand 20000;
-        next if $taken{$port};
-
-        my $s = IO::Socket::INET->new(
-            LocalAddr => '127.0.0.1', LocalPort => $port,
-            Listen => 1, ReuseAddr => 1,
-        ) or next;
-
-        close $s;
-        $taken{$port} = 1;
-        return $port;
-    }
-
-    die "no free port\n";
 }
 
 sub wait_port {

@@ -36,11 +36,11 @@ use warnings;
 use Cwd qw(abs_path);
 use File::Basename qw(dirname);
 use File::Temp ();
-use IO::Socket::INET;
 use JSON::PP ();
 use POSIX ();
 use Test::More ();
 use Time::HiRes qw(time sleep);
+use Wscast::Port qw(free_port);
 
 our $ROOT = abs_path(dirname(__FILE__) . '/../..');
 
@@ -130,28 +130,6 @@ sub scratch {
         'wscast-XXXXXX', TMPDIR => 1, CLEANUP => !$ENV{WSCAST_KEEP},
     );
     return "$scratch";
-}
-
-# A port outside the range from which the kernel takes the clients' ones.
-
-my %taken;
-
-sub free_port {
-    for (1 .. 1000) {
-        my $port = 10240 + int rand 20000;
-        next if $taken{$port};
-
-        my $s = IO::Socket::INET->new(
-            LocalAddr => '127.0.0.1', LocalPort => $port,
-            Listen => 1, ReuseAddr => 1,
-        ) or next;
-
-        close $s;
-        $taken{$port} = 1;
-        return $port;
-    }
-
-    die "no free port\n";
 }
 
 # Runs the load generator of t/lib/load, built first if it is older than its
