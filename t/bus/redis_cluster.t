@@ -390,7 +390,7 @@ sub small {
 
 {
     # what docs/redis.md allows a user, and nothing more
-    my $text  = Wscast::Host::_slurp("$Wscast::ROOT/docs/redis.md");
+    my $text  = Wscast::Host::slurp("$Wscast::ROOT/docs/redis.md");
     my $rules = join ' ', grep { defined } $text =~ /^ACL\ SETUSER\ wscast\ on\ >secret\ (.*)$
             | The\ user\ needs\ `([^`]+\+ssubscribe[^`]*)`/mgx;
     my @admin = qw(--user admin on >admin ~* &* +@all --user default off);

@@ -24,10 +24,11 @@ package Wscast::Host;
 use strict;
 use warnings;
 
+use parent 'Wscast::Closing';
+
 use IO::Socket::INET;
 use JSON::PP ();
 use POSIX qw(:sys_wait_h);
-use Test::More ();
 use Time::HiRes ();
 use Wscast::Http;
 
@@ -217,7 +218,7 @@ sub test {
 
     waitpid $pid, 0;
     my $status = $?;
-    my $text   = _slurp($output);
+    my $text   = slurp($output);
     $text .= "ended with status $status" if $status && $status != 256;
 
     return ($status == 0 ? 1 : 0, $text);
@@ -258,7 +259,7 @@ sub _adopt {
 
 sub _pid_file {
     my ($self, $suffix) = @_;
-    return _slurp("$self->{dir}/nginx.pid$suffix") =~ /^(\d+)/ ? $1 : 0;
+    return slurp("$self->{dir}/nginx.pid$suffix") =~ /^(\d+)/ ? $1 : 0;
 }
 
 # Starts another nginx beside this one, as one does to replace its binary: this
@@ -289,7 +290,7 @@ sub _reap {
     return 1 if $self->{ended};
 
     if ($self->{adopted}) {
-        return 0 if _slurp("/proc/$self->{pid}/stat") =~ /\) [^ZX] /;
+        return 0 if slurp("/proc/$self->{pid}/stat") =~ /\) [^ZX] /;
         $self->{status} = 0;
         return $self->{ended} = 1;
     }
@@ -323,7 +324,7 @@ sub workers {
     return $option{old} ? () : $self->{pid} if !$self->{workers};
 
     for my $stat (glob '/proc/[0-9]*/stat') {
-        my ($pid, $ppid) = _slurp($stat) =~ /^(\d+) \(.*\) \S (\d+)/s
+        my ($pid, $ppid) = slurp($stat) =~ /^(\d+) \(.*\) \S (\d+)/s
             or next;
         next if $ppid != $self->{pid};
         push @pids, $pid if _title($pid) =~ $want;
@@ -354,8 +355,8 @@ sub stop_worker {
 
     return Wscast::wait_until(sub {
         kill 'STOP', $pid;
-        Wscast::wait_until(sub { _slurp("/proc/$pid/stat") =~ /\) T / }, 2);
-        my ($call) = _slurp("/proc/$pid/syscall") =~ /^(\d+)/;
+        Wscast::wait_until(sub { slurp("/proc/$pid/stat") =~ /\) T / }, 2);
+        my ($call) = slurp("/proc/$pid/syscall") =~ /^(\d+)/;
         return 1 if !defined $call || $waits{$call};
         kill 'CONT', $pid;
         return 0;
@@ -364,9 +365,16 @@ sub stop_worker {
 
 sub _title {
     my ($pid) = @_;
-    my $line = _slurp("/proc/$pid/cmdline");
+    my $line = slurp("/proc/$pid/cmdline");
     $line =~ s/[\0\s]+\z//;
     return $line;
+}
+
+# Of these processes those that are still nginx's.
+
+sub still {
+    my ($self, @pids) = @_;
+    return grep { _title($_) =~ /^nginx: / } @pids;
 }
 
 sub signal {
@@ -425,7 +433,7 @@ sub _force {
         last if $self->wait_end(5);
     }
 
-    kill 'KILL', $_ for grep { _title($_) =~ /^nginx: / } @left;
+    kill 'KILL', $self->still(@left);
 
     return;
 }
@@ -488,7 +496,7 @@ sub memory {
     my $sum = 0;
 
     for my $pid ($self->workers) {
-        $sum += $1 if _slurp("/proc/$pid/status") =~ /^RssAnon:\s+(\d+)/m;
+        $sum += $1 if slurp("/proc/$pid/status") =~ /^RssAnon:\s+(\d+)/m;
     }
 
     return $sum;
@@ -520,7 +528,7 @@ sub descriptors {
 
 # -- what is left behind -------------------------------------------------
 
-sub _slurp {
+sub slurp {
     my ($file) = @_;
 
     open my $f, '<', $file or return '';
@@ -530,106 +538,7 @@ sub _slurp {
     return readline($f) // '';
 }
 
-sub log_text    { return _slurp($_[0]->log_file) }
-sub access_text { return _slurp("$_[0]{dir}/logs/access.log") }
-
-# Lines that would be a failure elsewhere are what this test provokes.
-
-sub expect_log {
-    my ($self, $pattern) = @_;
-    push @{ $self->{expected} }, $pattern;
-
-    # nginx's master says so, too, of a worker that was killed with the lock
-
-    push @{ $self->{expected} }, qr/shared memory zone "[^"]+" was locked by/
-        if 'worker process 1 exited on signal 9' =~ $pattern;
-
-    return;
-}
-
-sub _complaints {
-    my ($self) = @_;
-    my @lines;
-
-    for my $line (split /\n/, $self->log_text) {
-        next if $line !~ /\[(?:alert|emerg|crit)\]/
-            && $line !~ /worker process \d+ exited with code [1-9]/;
-        next if grep { $line =~ $_ } @{ $self->{expected} };
-        push @lines, $line;
-    }
-
-    for my $file (glob "$self->{dir}/logs/{output,sanitizer*,error.log}") {
-        push @lines, map { "$file: $_" } grep {
-            /(?:Address|Leak|Thread|Memory|UndefinedBehavior)Sanitizer/
-                || /: runtime error: /
-        } split /\n/, _slurp($file);
-    }
-
-    return @lines;
-}
-
-sub _gauges {
-    my ($self) = @_;
-    my $left;
-
-    my $zero = Wscast::wait_until(sub {
-        my $hubs = eval { $self->status->{hubs} };
-        $left = $hubs ? '' : "no status: $@";
-        return 0 if !$hubs;
-
-        $left = join ', ', map { "$_: $hubs->{$_}{connections}" }
-            grep { $hubs->{$_}{connections} != 0 } sort keys %$hubs;
-
-        return $left eq '';
-    }, 10);
-
-    Test::More::ok($zero, "no connection is counted on $self->{name}")
-        || Test::More::diag($left);
-
-    return;
-}
-
-sub closing_checks {
-    my ($self) = @_;
-
-    return if !$self->{pid} || $self->{crashed} || $self->{checked}++;
-
-    local $Test::Builder::Level = $Test::Builder::Level + 2;
-
-    if (!$self->_reap && !$self->{plain} && ($self->{gauges} // 1)) {
-        $self->_gauges;
-    }
-
-    my @pids   = ($self->workers, $self->workers(old => 1));
-    my $status = $self->quit;
-
-    Test::More::is($status, 0, "$self->{name} ends by itself with status 0");
-
-    my @alive = grep { _title($_) =~ /^nginx: / } @pids;
-    Test::More::is("@alive", '', "no process of $self->{name} is left");
-
-    my @lines = $self->_complaints;
-    splice @lines, 20 if @lines > 20;
-    Test::More::is(join("\n", @lines), '',
-        "nothing alarming in the logs of $self->{name}");
-
-    $self->explain if !Test::More->builder->is_passing;
-
-    return;
-}
-
-sub explain {
-    my ($self) = @_;
-
-    for my $file (glob "$self->{dir}/logs/{error.log,output,sanitizer*}") {
-        my @lines = split /\n/, _slurp($file);
-        next if !@lines;
-        splice @lines, 0, @lines - 40 if @lines > 40;
-        Test::More::diag("--- the end of $file\n",
-            join "\n", map { substr $_, 0, 300 } @lines);
-    }
-
-    return;
-}
+sub log_text    { return slurp($_[0]->log_file) }
+sub access_text { return slurp("$_[0]{dir}/logs/access.log") }
 
 1;
