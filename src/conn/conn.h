@@ -35,6 +35,19 @@
 #define NGX_WSCAST_CLOSE_TIME    5000       /* ms for the peer's close frame */
 #define NGX_WSCAST_LINGER_TIME   2000       /* ms for the end of its stream */
 
+#define NGX_WSCAST_CONN_MAGIC    0x77736363 /* "wscc" */
+
+/* Debug builds stop whoever comes in with a connection that is none. */
+
+#ifdef WSCAST_DEBUG
+#define ngx_wscast_conn_check(conn)                                           \
+    if ((conn)->magic != NGX_WSCAST_CONN_MAGIC) {                             \
+        ngx_abort();                                                          \
+    }
+#else
+#define ngx_wscast_conn_check(conn)
+#endif
+
 
 typedef struct ngx_wscast_conn_s   ngx_wscast_conn_t;
 typedef struct ngx_wscast_conns_s  ngx_wscast_conns_t;
@@ -199,6 +212,18 @@ void ngx_wscast_conn_heartbeat(ngx_wscast_conn_t *conn);
 
 /* For the files of this room: sets the timer by session.expires. */
 void ngx_wscast_conn_expires(ngx_wscast_conn_t *conn);
+
+/*
+ * For the files of this room: runs until nothing more can progress, then sets
+ * interest and timers from the state.  May free the connection.
+ */
+void ngx_wscast_conn_proceed(ngx_wscast_conn_t *conn);
+
+/*
+ * For the files of this room: frees.  Only at the top of an event handler, as
+ * its last act.
+ */
+void ngx_wscast_conn_close(ngx_wscast_conn_t *conn);
 
 /* For the files of this room: reads and handles what there is, for a turn. */
 void ngx_wscast_conn_read(ngx_wscast_conn_t *conn);
