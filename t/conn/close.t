@@ -56,6 +56,14 @@ for my $code (1000, 1001, 1011, 3000, 4999) {
     $ws->{closing} = 1;
     $ws->raw($_) for @bytes;
     is($ws->wait_close->{code}, 1000, 'a close may come byte by byte');
+
+    # more than is read at a time: to close then would reset the connection
+    $ws = $nginx->ws('/', timeout => 15);
+    $ws->{closing} = 1;
+    $ws->queue(Wscast::WebSocket::close_bytes(1000, 'bye') . 'x' x 1_000_000);
+    my $end = $ws->wait_close;
+    is($end->{code}, 1000, 'what follows a close does not cost its answer');
+    is($end->{reset}, 0, '... nor is the connection reset');
 }
 
 # -- the server closes ---------------------------------------------------
