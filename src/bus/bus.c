@@ -201,18 +201,13 @@ wscast_status_t
 ngx_wscast_bus_append(ngx_wscast_bus_t *bus, wscast_str_t channel,
     wscast_str_t bytes, wscast_stamp_t *stamp, uint64_t *receivers)
 {
-    ngx_uint_t        i;
     wscast_status_t   rc;
     wscast_slotset_t  targets;
 
     rc = ngx_wscast_bus_put(bus, 0, channel, bytes, stamp, &targets);
 
     if (rc == WSCAST_OK && receivers) {
-        *receivers = 0;
-
-        for (i = 0; i < WSCAST_SLOTS; i++) {
-            *receivers += wscast_slotset_has(&targets, i);
-        }
+        *receivers = wscast_slotset_count(&targets);
     }
 
     return rc;

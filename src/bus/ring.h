@@ -81,6 +81,14 @@ wscast_slotset_empty(const wscast_slotset_t *set)
 }
 
 
+static inline unsigned
+wscast_slotset_count(const wscast_slotset_t *set)
+{
+    return (unsigned) (__builtin_popcountll(set->w[0])
+                       + __builtin_popcountll(set->w[1]));
+}
+
+
 typedef enum {
     WSCAST_SLOT_FREE = 0,
     WSCAST_SLOT_ACTIVE,

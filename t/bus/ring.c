@@ -18,7 +18,9 @@ test_plain(void)
 
     is_int(append(0, "a", "one"), WSCAST_OK, "a record can be appended");
     ok(!wscast_slotset_has(&targets, 0) && wscast_slotset_has(&targets, 1)
-       && wscast_slotset_has(&targets, 2) && wake.w[0] == 6 && wake.w[1] == 0,
+       && wscast_slotset_has(&targets, 2)
+       && wscast_slotset_count(&targets) == 2
+       && wake.w[0] == 6 && wake.w[1] == 0,
        "it is meant for those who listen, and they are to be woken");
 
     append(1, "a", "");
@@ -101,7 +103,8 @@ test_interest(void)
     append(0, "a", "old");
     wscast_ring_leave(&ring[1]);
     append(0, "a", "none");
-    ok(wscast_slotset_empty(&targets), "who gives its slot back hears no more");
+    ok(wscast_slotset_empty(&targets) && wscast_slotset_count(&targets) == 0,
+       "who gives its slot back hears no more");
 
     is_int(wscast_ring_claim(&ring[1], 11, 200), WSCAST_OK,
            "it can take a slot again");
