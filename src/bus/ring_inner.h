@@ -59,5 +59,11 @@ static void (*wscast_ring_hook)(void) __attribute__((unused));
  */
 void wscast_ring_release(wscast_ring_t *r, unsigned slot);
 
+/*
+ * A slot leads no more, nor is it the heir.  Under the lock; 1: it was one of
+ * both, and leader_epoch tells so.
+ */
+int wscast_ring_abdicate(wscast_ring_t *r, unsigned slot);
+
 
 #endif /* WSCAST_RING_INNER_H */

@@ -130,24 +130,36 @@ wscast_ring_resign(wscast_ring_t *r, wscast_slotset_t *wake)
 
     r->lock(r->ctx);
 
-    if (wscast_load(&r->sh->leader) == r->slot + 1) {
+    if (wscast_ring_abdicate(r, r->slot)) {
+        wscast_ring_wake_all(r, wake);
+    }
+
+    r->unlock(r->ctx);
+}
+
+
+int
+wscast_ring_abdicate(wscast_ring_t *r, unsigned slot)
+{
+    if (wscast_load(&r->sh->leader) == slot + 1) {
         wscast_store(&r->sh->redis_up, 0);
         wscast_step();
         wscast_store(&r->sh->heir, 0);
         wscast_step();
         wscast_store(&r->sh->leader, 0);
-        wscast_step();
-        __atomic_add_fetch(&r->sh->leader_epoch, 1, __ATOMIC_SEQ_CST);
-        wscast_ring_wake_all(r, wake);
 
-    } else if (wscast_load(&r->sh->heir) == r->slot + 1) {
+    } else if (wscast_load(&r->sh->heir) == slot + 1) {
         wscast_store(&r->sh->heir, 0);
-        wscast_step();
-        __atomic_add_fetch(&r->sh->leader_epoch, 1, __ATOMIC_SEQ_CST);
-        wscast_ring_wake_all(r, wake);
+
+    } else {
+        return 0;
     }
 
-    r->unlock(r->ctx);
+    wscast_step();
+    __atomic_add_fetch(&r->sh->leader_epoch, 1, __ATOMIC_SEQ_CST);
+    wscast_step();
+
+    return 1;
 }
 
 

@@ -153,22 +153,7 @@ wscast_ring_release(wscast_ring_t *r, unsigned slot)
 
     wscast_step();
 
-    if (r->sh->leader == slot + 1) {
-        wscast_store(&r->sh->redis_up, 0);
-        wscast_step();
-        wscast_store(&r->sh->heir, 0);
-        wscast_step();
-        wscast_store(&r->sh->leader, 0);
-        wscast_step();
-        __atomic_add_fetch(&r->sh->leader_epoch, 1, __ATOMIC_SEQ_CST);
-        wscast_step();
-
-    } else if (r->sh->heir == slot + 1) {
-        wscast_store(&r->sh->heir, 0);
-        wscast_step();
-        __atomic_add_fetch(&r->sh->leader_epoch, 1, __ATOMIC_SEQ_CST);
-        wscast_step();
-    }
+    (void) wscast_ring_abdicate(r, slot);
 
     r->sh->tenancies++;
     wscast_step();
