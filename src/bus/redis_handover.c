@@ -25,9 +25,9 @@
  * A channel that is wanted meanwhile is the heir's alone, and its clients are
  * told that it is live when the heir delivers.  If the leader loses its
  * connection meanwhile it lets them in all the same, and says so with its last
- * word: then the heir takes every channel for one that has missed something.  So
- * it does if it has lost a connection itself that it had sent a marker on.  If
- * one of the two dies, the change of the leader's epoch in the ring begins
+ * word: then the heir takes every channel for one that has missed something.
+ * So it does if it has lost a connection itself that it had sent a marker on.
+ * If one of the two dies, the change of the leader's epoch in the ring begins
  * everything anew.
  */
 

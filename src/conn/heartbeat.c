@@ -2,7 +2,7 @@
 #include "../session/prepare.h"
 
 
-#define NGX_WSCAST_EXPIRY_MAX  (24 * 3600 * 1000)     /* ms; then it looks again */
+#define NGX_WSCAST_EXPIRY_MAX  (24 * 3600 * 1000)      /* ms; then again */
 
 
 static void ngx_wscast_conn_expiry_handler(ngx_event_t *ev);

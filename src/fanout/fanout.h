@@ -71,9 +71,9 @@ struct wscast_subscription_s {
     wscast_list_t              link;        /* of the client's subscriptions */
     wscast_channel_t          *channel;
     void                      *subscriber;  /* the client */
-    uint64_t                   epoch;       /* the session's, and the next: up */
-    uint64_t                   offset;      /* to here the client needs nothing
-                                               of it; epoch 0: no history */
+    uint64_t                   epoch;       /* the session's, as the next: */
+    uint64_t                   offset;      /* up to here the client needs
+                                               nothing; epoch 0: no history */
     uint32_t                   index;       /* in channel->subscribers */
     unsigned                   since:27;    /* has all up to this number */
     unsigned                   gone:1;      /* unsubscribed during a delivery */
@@ -156,9 +156,9 @@ size_t wscast_fanout_deliver(wscast_fanout_t *f, wscast_channel_t *channel,
     void (*deliver)(void *arg, wscast_subscription_t *s), void *arg);
 
 /*
- * Puts a publication, of which it takes a reference, to the end of the channel's
- * backlog.  Nothing bounds that: the caller looks at fanout->owed and ->bytes
- * before.  While there is a backlog, nothing may be delivered past it.
+ * Puts a publication, of which it takes a reference, to the end of the
+ * channel's backlog.  Nothing bounds that: the caller looks at fanout->owed and
+ * ->bytes before.  While there is a backlog, nothing may be delivered past it.
  * WSCAST_OK, or WSCAST_NOMEM.
  */
 wscast_status_t wscast_fanout_push(wscast_fanout_t *f,

@@ -174,8 +174,8 @@ struct wscast_session_s {
     wscast_str_t                     channel;       /* the default; or empty */
     uint64_t                         expires;       /* ms; 0: never */
     char                             client[WSCAST_CLIENT_ID];
-    char                             known[WSCAST_CLIENT_ID];   /* as others know
-                                                 this member; zeros: as client */
+    char                             known[WSCAST_CLIENT_ID];   /* to others;
+                                                       zeros: as client */
     uint32_t                         nsubscriptions;
 };
 
