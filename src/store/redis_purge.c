@@ -109,7 +109,6 @@ ngx_wscast_purge_buried(ngx_wscast_ask_t *ask, redisReply *reply)
 static void
 ngx_wscast_purge_forget(ngx_wscast_remote_t *remote)
 {
-    uint64_t             now;
     wscast_status_t      rc;
     ngx_wscast_store_t  *store;
 
@@ -119,28 +118,11 @@ ngx_wscast_purge_forget(ngx_wscast_remote_t *remote)
         return;
     }
 
-    now = ngx_wscast_bus_clock(store->bus);
-
     ngx_wscast_store_lock(store);
 
     do {
-        wscast_heap_begin(&store->heap);
-
-        rc = wscast_presence_bury(&store->presence, remote->burying, now, 16);
-
-        if (wscast_heap_failed(&store->heap) || rc == WSCAST_ERROR) {
-            wscast_heap_abort(&store->heap);
-            rc = WSCAST_ERROR;
-
-        } else {
-            wscast_heap_commit(&store->heap);
-        }
-
+        rc = ngx_wscast_store_bury(store, remote->burying);
     } while (rc == WSCAST_MORE);
-
-    if (rc == WSCAST_ERROR) {
-        ngx_wscast_store_damaged(store);
-    }
 
     ngx_wscast_store_unlock(store);
 }

@@ -2,8 +2,7 @@
 #include "../base/envelope.h"
 
 
-#define NGX_WSCAST_BURY   64        /* members in one transaction */
-#define NGX_WSCAST_OWNERS 1024      /* steps of one look at them */
+#define NGX_WSCAST_OWNERS  1024     /* steps of one look at them */
 
 
 /* A change of presence and the event that tells it, in one. */
@@ -441,7 +440,7 @@ ngx_wscast_shared_bury(ngx_wscast_store_t *store)
 
     ngx_wscast_store_lock(store);
 
-    for (i = 0; i < NGX_WSCAST_OWNERS && rc != WSCAST_ERROR; i++) {
+    for (i = 0; i < NGX_WSCAST_OWNERS; i++) {
 
         if (rc == WSCAST_OK) {
             owner = wscast_presence_owner(&store->presence, owner);
@@ -455,29 +454,14 @@ ngx_wscast_shared_bury(ngx_wscast_store_t *store)
             continue;
         }
 
-        wscast_heap_begin(&store->heap);
-
-        rc = wscast_presence_bury(&store->presence, owner,
-                                  ngx_wscast_bus_clock(store->bus),
-                                  NGX_WSCAST_BURY);
-
-        if ((rc == WSCAST_OK || rc == WSCAST_MORE)
-            && !wscast_heap_failed(&store->heap))
-        {
-            wscast_heap_commit(&store->heap);
-
-        } else {
-            wscast_heap_abort(&store->heap);
-            break;
-        }
+        rc = ngx_wscast_store_bury(store, owner);
 
         if (rc == WSCAST_OK) {
             owner = 0;                      /* it is in the list no more */
-        }
-    }
 
-    if (rc == WSCAST_ERROR) {
-        ngx_wscast_store_damaged(store);
+        } else if (rc != WSCAST_MORE) {
+            break;
+        }
     }
 
     ngx_wscast_store_unlock(store);

@@ -1,6 +1,9 @@
 #include "store_inner.h"
 
 
+#define NGX_WSCAST_BURY  64         /* members in one transaction */
+
+
 /* Moves this host's mark in one with an append. */
 
 typedef struct {
@@ -467,6 +470,36 @@ ngx_wscast_store_end(ngx_wscast_store_t *store, wscast_status_t rc)
     }
 
     ngx_wscast_store_unlock(store);
+
+    return rc;
+}
+
+
+wscast_status_t
+ngx_wscast_store_bury(ngx_wscast_store_t *store, uint64_t owner)
+{
+    wscast_status_t  rc;
+
+    wscast_heap_begin(&store->heap);
+
+    rc = wscast_presence_bury(&store->presence, owner,
+                              ngx_wscast_bus_clock(store->bus),
+                              NGX_WSCAST_BURY);
+
+    if (wscast_heap_failed(&store->heap)) {
+        rc = WSCAST_ERROR;
+    }
+
+    if (rc == WSCAST_OK || rc == WSCAST_MORE) {
+        wscast_heap_commit(&store->heap);
+
+    } else {
+        wscast_heap_abort(&store->heap);
+    }
+
+    if (rc == WSCAST_ERROR) {
+        ngx_wscast_store_damaged(store);
+    }
 
     return rc;
 }

@@ -74,6 +74,15 @@ void ngx_wscast_store_begin(ngx_wscast_store_t *store);
 wscast_status_t ngx_wscast_store_end(ngx_wscast_store_t *store,
     wscast_status_t rc);
 
+/*
+ * store.c: members of a dead owner become lost, as many as one transaction
+ * takes.  Under the lock, outside of a transaction.  WSCAST_MORE: call again;
+ * WSCAST_OK: there is no such owner any more; else nothing was changed, and
+ * damage is taken care of.
+ */
+wscast_status_t ngx_wscast_store_bury(ngx_wscast_store_t *store,
+    uint64_t owner);
+
 /* store.c: this worker is an owner in presence; under no lock. */
 void ngx_wscast_store_own(ngx_wscast_store_t *store);
 
