@@ -288,6 +288,9 @@ ngx_uint_t ngx_wscast_bus_alive(ngx_wscast_bus_t *bus, uint64_t nonce);
 uint64_t ngx_wscast_bus_seed(ngx_wscast_bus_t *bus);
 uint64_t ngx_wscast_bus_clock(ngx_wscast_bus_t *bus);
 
+/* The time of the event loop, ms since 1970. */
+uint64_t ngx_wscast_now(void);
+
 /*
  * A channel has got its first subscriber on this worker.  NGX_OK: it is live;
  * NGX_AGAIN: live() will be called.

@@ -181,3 +181,14 @@ ngx_wscast_bus_clock(ngx_wscast_bus_t *bus)
 {
     return bus->local.ring.now(bus->local.ring.ctx);
 }
+
+
+uint64_t
+ngx_wscast_now(void)
+{
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+
+    return (uint64_t) tp->sec * 1000 + tp->msec;
+}

@@ -334,7 +334,7 @@ ngx_wscast_catchup_broken(ngx_wscast_store_t *store, wscast_str_t channel,
 
     f.kind = WSCAST_PUB_BROKEN;
     f.flags = WSCAST_PUB_POSITION;
-    f.time = ngx_wscast_store_now();
+    f.time = ngx_wscast_now();
     f.epoch = position->epoch;
     f.offset = position->offset;
     f.channel = channel;

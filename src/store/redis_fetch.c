@@ -190,7 +190,7 @@ ngx_wscast_fetch_entry(ngx_wscast_ask_t *ask, redisReply *reply, size_t i,
         return NGX_DECLINED;
     }
 
-    rc = wscast_envelope_decode(channel, *bytes, ngx_wscast_store_now(), f);
+    rc = wscast_envelope_decode(channel, *bytes, ngx_wscast_now(), f);
 
     if (rc != WSCAST_OK || !(f->flags & WSCAST_PUB_POSITION)) {
 

@@ -46,7 +46,7 @@ ngx_wscast_shared_publish(ngx_wscast_store_t *store,
     p.keep.fresh = ngx_wscast_store_epoch();
     p.keep.count = rule ? rule->history : 0;
     p.keep.ttl = rule ? rule->ttl : 0;
-    p.keep.now = ngx_wscast_store_now();
+    p.keep.now = ngx_wscast_now();
 
     counters = ngx_wscast_bus_counters(store->bus);
 
@@ -178,7 +178,7 @@ ngx_wscast_shared_history(ngx_wscast_store_t *store, wscast_query_t *q)
     wscast_status_t  rc;
     wscast_packed_t  packed;
 
-    now = ngx_wscast_store_now();
+    now = ngx_wscast_now();
 
     ngx_memzero(&packed, sizeof(wscast_packed_t));
 
@@ -231,8 +231,7 @@ ngx_wscast_shared_messages(wscast_query_t *q, const wscast_packed_t *packed)
 
         body = wscast_str(packed->data + pos, len);
 
-        if (wscast_envelope_decode(q->channel, body, ngx_wscast_store_now(),
-                                   &f)
+        if (wscast_envelope_decode(q->channel, body, ngx_wscast_now(), &f)
             == WSCAST_OK)
         {
             q->message(q, &f);
@@ -252,7 +251,7 @@ ngx_wscast_shared_forget(ngx_wscast_store_t *store, wscast_query_t *q)
 
     if (rc != WSCAST_ERROR) {
         rc = wscast_history_position(&store->history, q->channel, 0,
-                                     ngx_wscast_store_now(), &q->position);
+                                     ngx_wscast_now(), &q->position);
     }
 
     if (rc == WSCAST_ERROR) {

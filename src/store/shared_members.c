@@ -80,7 +80,7 @@ ngx_wscast_shared_join(ngx_wscast_store_t *store, wscast_query_t *q)
 
     f.kind = WSCAST_PUB_JOIN;
     f.flags = WSCAST_PUB_NO_ECHO;
-    f.time = ngx_wscast_store_now();
+    f.time = ngx_wscast_now();
     f.channel = q->channel;
     f.client = q->member.client;
     f.user = q->member.user;
@@ -301,7 +301,7 @@ ngx_wscast_shared_remove(ngx_wscast_store_t *store,
     l->check = 1;
 
     f.kind = WSCAST_PUB_LEAVE;
-    f.time = ngx_wscast_store_now();
+    f.time = ngx_wscast_now();
     f.channel = l->gone.channel;
     f.client = wscast_str(l->expected, WSCAST_CLIENT_ID);
     f.user = l->gone.user;

@@ -157,7 +157,7 @@ ngx_wscast_store_position(ngx_wscast_store_t *store, wscast_str_t channel,
     ngx_wscast_store_lock(store);
 
     rc = wscast_history_position(&store->history, channel, fresh,
-                                 ngx_wscast_store_now(), position);
+                                 ngx_wscast_now(), position);
     ngx_wscast_store_evicted(store);
 
     if (rc == WSCAST_ERROR) {
@@ -214,7 +214,7 @@ ngx_wscast_store_tick(ngx_wscast_store_t *store)
         ngx_wscast_store_own(store);
         ngx_wscast_store_lock(store);
 
-        if (wscast_history_sweep(&store->history, ngx_wscast_store_now(), 256)
+        if (wscast_history_sweep(&store->history, ngx_wscast_now(), 256)
             == WSCAST_ERROR)
         {
             ngx_wscast_store_damaged(store);
@@ -337,7 +337,7 @@ ngx_wscast_store_apply(wscast_stamp_t *stamp, u_char *body, size_t len,
     wscast_heap_begin(&store->heap);
 
     rc = wscast_history_mark(&store->history, mark->channel, mark->position,
-                             ngx_wscast_store_now());
+                             ngx_wscast_now());
 
     if (rc == WSCAST_OK && !wscast_heap_failed(&store->heap)) {
         wscast_heap_hang(&store->heap, commit);
@@ -392,7 +392,7 @@ ngx_wscast_store_mark(ngx_wscast_store_t *store, wscast_str_t channel,
     wscast_heap_begin(&store->heap);
 
     rc = wscast_history_mark(&store->history, channel, position,
-                             ngx_wscast_store_now());
+                             ngx_wscast_now());
 
     rc = ngx_wscast_store_end(store, rc);
 
@@ -515,7 +515,7 @@ ngx_wscast_store_vacate(ngx_wscast_store_t *store, size_t len)
 {
     if (wscast_history_vacate(&store->history,
                               3 * wscast_heap_blocks(len + 256),
-                              ngx_wscast_store_now())
+                              ngx_wscast_now())
         == WSCAST_ERROR)
     {
         ngx_wscast_store_damaged(store);
@@ -566,15 +566,4 @@ ngx_wscast_store_epoch(void)
     } while (epoch == 0);
 
     return epoch;
-}
-
-
-uint64_t
-ngx_wscast_store_now(void)
-{
-    ngx_time_t  *tp;
-
-    tp = ngx_timeofday();
-
-    return (uint64_t) tp->sec * 1000 + tp->msec;
 }

@@ -58,9 +58,6 @@ void ngx_wscast_store_evicted(ngx_wscast_store_t *store);
 /* store.c: a random epoch, never 0. */
 uint64_t ngx_wscast_store_epoch(void);
 
-/* store.c: ms since 1970. */
-uint64_t ngx_wscast_store_now(void);
-
 /* store.c: lock, unlock. */
 #define ngx_wscast_store_lock(s)    ngx_wscast_bus_lock((s)->bus)
 #define ngx_wscast_store_unlock(s)  ngx_wscast_bus_unlock((s)->bus)

@@ -222,17 +222,6 @@ ngx_wscast_hub_client_id(ngx_wscast_hub_t *hub, char id[WSCAST_CLIENT_ID])
 }
 
 
-uint64_t
-ngx_wscast_now(void)
-{
-    ngx_time_t  *tp;
-
-    tp = ngx_timeofday();
-
-    return (uint64_t) tp->sec * 1000 + tp->msec;
-}
-
-
 static void
 ngx_wscast_hub_settle(void *ctx)
 {

@@ -92,8 +92,5 @@ wscast_status_t ngx_wscast_hub_publish(ngx_wscast_hub_t *hub,
     const wscast_pub_fields_t *f, wscast_receipt_t *receipt,
     wscast_waiter_t *waiter);
 
-/* Milliseconds since 1970. */
-uint64_t ngx_wscast_now(void);
-
 
 #endif /* NGX_WSCAST_WORKER_H */
