@@ -65,14 +65,19 @@ program('dpkg-query', 'shift 3; for p; do
     grep -qx "$p" ' . $dir . '/lacking || echo "installed $p"; done');
 program('apt-get', 'echo "apt-get $*: `' . "$policy 2>/dev/null; echo policy \$?"
     . '`" >>' . "$dir/notes; test ! -e $dir/broken");
+program('apt-cache', "echo \"\$*:\"; cat $dir/candidate 2>/dev/null");
 program('id', 'echo 0');
 program('sudo', 'echo "sudo" >>' . "$dir/notes; exec \"\$@\"");
 
-sub lacking {
-    open my $out, '>', "$dir/lacking" or die $!;
-    print $out map { "$_\n" } @_;
+sub put {
+    my ($file, @lines) = @_;
+
+    open my $out, '>', "$dir/$file" or die $!;
+    print $out map { "$_\n" } @lines;
     close $out or die $!;
 }
+
+sub lacking { put('lacking', @_) }
 
 lacking('nginx-dev', 'clang');
 
@@ -107,6 +112,41 @@ isnt($code, 0, 'it fails when apt-get fails');
 unlike($notes, qr/install/, 'and does not install after a failed update');
 ok(!-e $policy, 'the policy is gone after a failure, too');
 unlink "$dir/broken";
+
+# Redis or Valkey.
+
+delete $ENV{WSCAST_REDIS_SERVER};
+lacking('redis-server', 'redis-tools', 'clang');
+put('candidate', '  Installed: (none)', '  Candidate: 5:7.0.15-1');
+(undef, $code, $notes) = deps('build', 'test');
+like($notes, qr/install redis-server clang redis-tools:/,
+    'Redis is installed where it can be had');
+
+put('candidate', '  Installed: (none)', '  Candidate: (none)');
+(undef, $code, $notes) = deps('build', 'test');
+like($notes, qr/install valkey-server clang valkey-tools:/,
+    'Valkey is, where Redis is known but cannot be had');
+is($code, 0, 'and all is well');
+
+unlink "$dir/candidate";
+(undef, undef, $notes) = deps('build', 'test');
+like($notes, qr/install valkey-server clang valkey-tools:/,
+    'and where nobody knows Redis');
+
+program($_, '') for 'valkey-server', 'valkey-cli';
+(undef, undef, $notes) = deps('build', 'test');
+like($notes, qr/install clang:/, 'who has Valkey needs no Redis');
+unlink map { "$dir/bin/$_" } 'valkey-server', 'valkey-cli';
+
+program('my-server', '');
+$ENV{WSCAST_REDIS_SERVER} = "$dir/bin/my-server";
+($text) = deps('build');
+is($text, '', 'nor who names a server');
+$ENV{WSCAST_REDIS_SERVER} = "$dir/bin/nowhere";
+($text) = deps('build');
+is($text, "missing: redis-server\n", 'that is there');
+delete $ENV{WSCAST_REDIS_SERVER};
+lacking('nginx-dev');
 
 program('id', 'echo 1000');
 (undef, $code, $notes) = deps('build');

@@ -25,7 +25,8 @@ sub sentinel_start {
         open STDIN,  '<',  '/dev/null';
         open STDOUT, '>>', "$dir.log";
         open STDERR, '>&', \*STDOUT;
-        exec 'redis-server', "$dir.conf", '--sentinel' or POSIX::_exit(127);
+        exec Wscast::Redis::program('server'), "$dir.conf", '--sentinel'
+            or POSIX::_exit(127);
     }
 
     return $sentinel{$port} = { pid => $pid,

@@ -120,8 +120,7 @@ sub port { $_[0] =~ /:(\d+)/ ? $1 : die $_[0] }
 my $run = start();
 
 is(scalar @{ $run->{urls} }, 2, 'two hosts are named');
-is(scalar processes($run), 8, 'redis-server, the login and two nginx of three'
-    . ' run');
+is(scalar processes($run), 8, 'Redis, the login and two nginx of three run');
 
 for my $url (@{ $run->{urls} }) {
     like(body($url), qr/<title>wscast chat/, 'a host serves the page');
@@ -181,7 +180,7 @@ $ws->recv;
 `$run->{curl} 2>/dev/null`;
 is($ws->recv->{data}, '{"name":"curl","text":"hello"}',
    'and the curl line broadcasts there');
-unlike(join("\n", processes($run)), qr/redis/, 'no redis-server runs');
+unlike(join("\n", processes($run)), qr/redis|valkey/, 'no Redis runs');
 ended($run, 'TERM', 'SIGTERM');
 
 $run = start();

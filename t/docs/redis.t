@@ -42,7 +42,8 @@ my $id = $ws->recv_json->{client};
 my ($publish) = map { $_->{text} =~ /^redis-cli (PUBLISH .*)$/m }
     Wscast::Docs::blocks('docs/redis.md');
 my $port = $redis->port;
-is(`redis-cli -p $port $publish`, "1\n", 'redis-cli publishes to one host');
+my $cli = Wscast::Redis::program('cli');
+is(`$cli -p $port $publish`, "1\n", 'redis-cli publishes to one host');
 
 my $m = $ws->recv_json;
 is_deeply([@$m{qw(channel data client user)}],
@@ -117,7 +118,7 @@ ok(wait_until(sub { $stored->hub->{redis_up} }), 'a host with history is up');
         'both are there');
 
     my ($eval) = grep { /--eval/ } @docs;
-    $eval =~ s/redis-cli/redis-cli -p $port/;
+    $eval =~ s/redis-cli/$cli -p $port/;
     $eval =~ s/room:7/room:9/g;
     my ($epoch, $offset) = split /\n/, `cd docs/examples && $eval`;
     like($epoch, qr/^[0-9a-f]{16}$/, 'the script publishes in the same epoch');

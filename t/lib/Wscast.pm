@@ -26,6 +26,8 @@ package Wscast;
 # Environment:
 #   WSCAST_MODULE    the module to load, else build/ngx_http_wscast_module.so
 #   WSCAST_NGINX     the nginx to run, else the one of the PATH
+#   WSCAST_REDIS_SERVER  the redis-server or valkey-server to run, else the one
+#                    of the PATH; see Wscast::Redis
 #   WSCAST_ASAN      1: sanitizers are at work, deadlines are stretched
 #   WSCAST_PRELOAD   LD_PRELOAD of nginx (the sanitizer's runtime)
 #   WSCAST_KEEP      1: keep the directories of the hosts

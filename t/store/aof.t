@@ -266,7 +266,8 @@ ok(rewritten(), 'Redis writes its file anew');
 {
     my $begin    = cut_aside('room:fixed');
     my $manifest = aof() =~ s/\.\d+\.incr\.aof$/.manifest/r;
-    my $said     = `echo y | redis-check-aof --fix $manifest 2>&1`;
+    my $check    = Wscast::Redis::program('check-aof');
+    my $said     = `echo y | $check --fix $manifest 2>&1`;
 
     is($?, 0, 'redis-check-aof --fix mends the file') or diag($said);
     is(-s aof(), $begin, '... and leaves nothing of the transaction');

@@ -117,7 +117,8 @@ sub range {
     my ($example) = grep { /--eval publish\.lua/ } map { $_->{text} }
         Wscast::Docs::blocks('docs/redis.md');
     my $port = $redis->port;
-    $example =~ s/redis-cli/redis-cli -p $port/;
+    my $cli = Wscast::Redis::program('cli');
+    $example =~ s/redis-cli/$cli -p $port/;
     is(`cd docs/examples && $example`, "0123456789abcdef\n1\n0\n0\n",
         'its example publishes');
     is(parts(range('room:7')->[3])->{data}, '{"text":"hello"}',

@@ -1,7 +1,7 @@
 package Wscast::Redis;
 
-# A private redis-server on a free loopback port and a unix socket, and a
-# client of its protocol that is just large enough for the tests.
+# A private redis-server, or valkey-server, on a free loopback port and a unix
+# socket, and a client of its protocol that is just large enough for the tests.
 #
 #   my $redis = redis();
 #   $redis->command('PUBLISH', 'wscast:chat:room:1', 'hello');
@@ -9,6 +9,8 @@ package Wscast::Redis;
 #
 # Options: args, more words for the command line; auth, what to say with AUTH
 # ([password], or [user, password]); stopped => 1, it is started later.
+#
+#   Wscast::Redis::program('server')        what is run; or 'cli', 'check-aof'
 
 use strict;
 use warnings;
@@ -37,6 +39,25 @@ sub new {
     return $self;
 }
 
+# What the environment names, or what is installed: Redis before Valkey.
+
+sub program {
+    my ($part) = @_;
+    my @names = map { "$_-$part" } 'redis', 'valkey';
+
+    if (my $server = $ENV{WSCAST_REDIS_SERVER}) {
+        return $server if $part eq 'server';
+        unshift @names, $server =~ s/server$/$part/r;
+    }
+
+    for my $name (@names) {
+        return $name if grep { -f && -x } $name =~ m{/} ? $name
+            : map { "$_/$name" } split /:/, $ENV{PATH};
+    }
+
+    die "neither redis-$part nor valkey-$part: `make deps` installs one\n";
+}
+
 sub port   { return $_[0]{port} }
 sub socket { return "$_[0]{dir}/redis.sock" }
 sub pid    { return $_[0]{pid} }
@@ -46,13 +67,14 @@ sub start {
 
     delete $self->{link};
 
+    my $program = program('server');
     my $pid = fork // die "fork: $!\n";
 
     if (!$pid) {
         open STDIN,  '<',  '/dev/null';
         open STDOUT, '>>', "$self->{dir}/log";
         open STDERR, '>&', \*STDOUT;
-        my @command = ('redis-server', '--port', $self->{port},
+        my @command = ($program, '--port', $self->{port},
             '--bind', '127.0.0.1', '--unixsocket', $self->socket,
             '--unixsocketperm', '777', '--dir', $self->{dir}, '--save', '',
             '--appendonly', 'no', '--daemonize', 'no', @{ $self->{args} });
@@ -68,7 +90,7 @@ sub start {
     }, 60);
 
     if (!$up || $up < 0) {
-        die "redis-server did not start, see $self->{dir}/log\n";
+        die "$program did not start, see $self->{dir}/log\n";
     }
 
     return $self;
