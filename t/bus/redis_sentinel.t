@@ -4,76 +4,13 @@
 
 use lib 't/lib';
 use Wscast;
+use Wscast::Sentinel;
 use JSON::PP ();
-use POSIX qw(:sys_wait_h);
 use Time::HiRes qw(time sleep);
 
 # FAILOVERS=20: as many, however long it takes.
 my $FAILOVERS = $ENV{FAILOVERS} // 5;
 my $SECONDS   = $ENV{FAILOVERS} ? 3600 : 60;
-
-# -- three sentinels -----------------------------------------------------
-
-my (%sentinel, @ports);
-
-sub sentinel_start {
-    my ($port) = @_;
-    my $dir = scratch() . "/sentinel$port";
-    my $pid = fork // die "fork: $!\n";
-
-    if (!$pid) {
-        open STDIN,  '<',  '/dev/null';
-        open STDOUT, '>>', "$dir.log";
-        open STDERR, '>&', \*STDOUT;
-        exec Wscast::Redis::program('server'), "$dir.conf", '--sentinel'
-            or POSIX::_exit(127);
-    }
-
-    return $sentinel{$port} = { pid => $pid,
-        ask => bless { port => $port }, 'Wscast::Redis' };
-}
-
-sub sentinels {
-    my ($master, $n) = @_;
-    @ports = map { free_port() } 1 .. $n;
-
-    for my $port (@ports) {
-        my $file = scratch() . "/sentinel$port.conf";
-        open my $out, '>', $file or die "$file: $!\n";
-        print {$out} "port $port\nbind 127.0.0.1\ndir ", scratch(), "\n",
-            "sentinel monitor main 127.0.0.1 ", $master->port, " 2\n",
-            "sentinel down-after-milliseconds main 500\n",
-            "sentinel failover-timeout main 1500\n";
-        close $out or die "$file: $!\n";
-        sentinel_start($port);
-    }
-
-    for my $port (@ports) {
-        my $ask = $sentinel{$port}{ask};
-        wait_until(sub { eval { $ask->command('PING') } }) or die "sentinel\n";
-
-        # what it does every 10 s, it shall do more often here
-        $ask->command(qw(SENTINEL DEBUG info-period 300 publish-period 200
-            ask-period 200 ping-period 200));
-    }
-
-    return wait_until(sub {
-        !grep {
-            my %about = @{ $sentinel{$_}{ask}->command(
-                qw(SENTINEL MASTER main)) };
-            $about{'num-other-sentinels'} < $n - 1 || $about{'num-slaves'} < 1;
-        } @ports;
-    }, 20);
-}
-
-END {
-    my $status = $?;
-    for my $s (values %sentinel) {
-        kill 'KILL', $s->{pid};
-        waitpid $s->{pid}, 0;
-    }
-    $? = $status;
-}
 
 # A server that changes its part cuts its clients, us included.
 
@@ -87,30 +24,18 @@ sub ask {
     }, 10)->[0];
 }
 
-# What all sentinels agree on, or 0.
-
-sub master_port {
-    my %told;
-
-    for my $port (@ports) {
-        next if $sentinel{$port}{down};
-        my $addr = $sentinel{$port}{ask}->command(
-            qw(SENTINEL get-master-addr-by-name main));
-        $told{ $addr->[1] } = 1;
-    }
-
-    return keys %told == 1 ? (keys %told)[0] : 0;
-}
-
 # -- servers -------------------------------------------------------------
 
 my $first = redis();
 my $second = redis(args => ['--replicaof', '127.0.0.1 ' . $first->port]);
 my %server = ($first->port => $first, $second->port => $second);
 
-ok(sentinels($first, 3), 'three sentinels watch a master and its replica');
+my $sentinels = Wscast::Sentinel->new($first);
+my @sentinels = $sentinels->all;
+my $list = $sentinels->list;
 
-my $list = join ',', map { "127.0.0.1:$_" } @ports;
+is(scalar @sentinels, 3, 'three sentinels watch a master and its replica');
+
 my $CONF = <<"CONF";
 wscast_hub chat {
     zone             16m;
@@ -234,7 +159,7 @@ my $begun = time;
 my $n = 0;
 
 for my $time (1 .. $FAILOVERS) {
-    my $old = $server{ master_port() } or die "no master\n";
+    my $old = $server{ $sentinels->master_port } or die "no master\n";
     my @acknowledged;
 
     # a message that was acknowledged may be lost with the master: then the
@@ -257,7 +182,7 @@ for my $time (1 .. $FAILOVERS) {
 
     ok(wait_until(sub {
         listen_for(0.02);
-        my $port = master_port();
+        my $port = $sentinels->master_port;
         $port && $port != $old->port && up($hosts[0]) && up($hosts[1]);
     }, 20), sprintf 'failover %d: both hosts are with the new master', $time)
         || last;
@@ -273,7 +198,7 @@ for my $time (1 .. $FAILOVERS) {
 
     # the old one comes back as a master, for a moment
     my $visits = 0;
-    my $new = $server{ master_port() };
+    my $new = $server{ $sentinels->master_port };
     $old->start;
     ok(wait_until(sub {
         $visits += ours($old);
@@ -285,16 +210,8 @@ for my $time (1 .. $FAILOVERS) {
         my $role = ask($old, 'ROLE');
         $role->[0] eq 'slave' && $role->[3] eq 'connected';
     }, 20), '... of which it is a replica');
-    ok(wait_until(sub {
-        my %about = @{ $sentinel{ $ports[0] }{ask}->command(
-            qw(SENTINEL MASTER main)) };
-        my $replicas = $sentinel{ $ports[0] }{ask}->command(
-            qw(SENTINEL REPLICAS main));
-        $about{flags} eq 'master' && !grep {
-            my %r = @$_;
-            $r{flags} ne 'slave' || $r{'master-link-status'} ne 'ok';
-        } @$replicas;
-    }, 20), '... as the sentinels know, too');
+    ok(wait_until(sub { $sentinels->calm }, 20),
+        '... as the sentinels know, too');
 
     last if time - $begun > $SECONDS;
 }
@@ -305,16 +222,15 @@ is((grep { $_->{eof} } @ws), 0, 'no client was closed');
 # -- a failover that is asked for ----------------------------------------
 
 {
-    my $old = $server{ master_port() };
+    my $old = $server{ $sentinels->master_port };
     my $reconnects = $hosts[0]->hub->{redis_reconnects_total};
 
     ok(wait_until(sub {
-        eval { $sentinel{ $ports[0] }{ask}->command(
-            qw(SENTINEL FAILOVER main)) eq 'OK' };
+        eval { $sentinels[0]->command(qw(SENTINEL FAILOVER main)) eq 'OK' };
     }, 10), 'a failover is asked for');
     ok(wait_until(sub {
         listen_for(0.02);
-        my $port = master_port();
+        my $port = $sentinels->master_port;
         $port && $port != $old->port && up($hosts[0]) && up($hosts[1])
             && ours($server{$port}) == 6;
     }, 20), '... and followed, though the old master lives');
@@ -326,13 +242,13 @@ is((grep { $_->{eof} } @ws), 0, 'no client was closed');
 # -- a master that stands still, and goes on when there is another --------
 
 {
-    my $old = $server{ master_port() };
+    my $old = $server{ $sentinels->master_port };
 
     $old->freeze;
     delete $old->{link};
     ok(wait_until(sub {
         listen_for(0.02);
-        my $port = master_port();
+        my $port = $sentinels->master_port;
         $port && $port != $old->port && up($hosts[0]) && up($hosts[1]);
     }, 20), 'a master that stands still is replaced');
     all_hear('after it stood still');
@@ -354,18 +270,18 @@ is((grep { $_->{eof} } @ws), 0, 'no client was closed');
 # -- a master that is none any more, and nobody is told ------------------
 
 {
-    my $old = $server{ master_port() };
+    my $old = $server{ $sentinels->master_port };
     my ($new) = grep { $_ != $old } values %server;
 
     # the sentinels stand still, so that nobody cuts the connections
-    kill 'STOP', $sentinel{$_}{pid} for @ports;
+    $_->freeze for @sentinels;
     ask($old, 'REPLICAOF', '127.0.0.1', $new->port);
     ok(wait_until(sub { ours($old) == 0 || !grep { up($_) } @hosts }, 10),
         'a server that has become a replica is left');
     like($_->log_text, qr/is no master/, '... as the log tells') for @hosts;
 
     ask($old, 'REPLICAOF', 'NO', 'ONE');
-    kill 'CONT', $sentinel{$_}{pid} for @ports;
+    $_->thaw for @sentinels;
     ok(wait_until(sub { listen_for(0.02); up($hosts[0]) && up($hosts[1]) },
         30), 'with a master again all goes on');
     listen_for(0.5);
@@ -375,24 +291,21 @@ is((grep { $_->{eof} } @ws), 0, 'no client was closed');
 # -- a sentinel dies -----------------------------------------------------
 
 {
-    my $down = $ports[0];
-    kill 'KILL', $sentinel{$down}{pid};
-    waitpid $sentinel{$down}{pid}, 0;
-    $sentinel{$down}{down} = 1;
+    $sentinels[0]->kill9;
 
-    my $master = $server{ master_port() };
+    my $master = $server{ $sentinels->master_port };
     ask($master, 'CLIENT', 'KILL', 'TYPE', $_, 'SKIPME', 'yes')
         for 'normal', 'pubsub';
     ok(wait_until(sub { listen_for(0.02); up($hosts[0]) && up($hosts[1]) }),
         'with one sentinel less the master is found');
 
     # one that is asked first by some, and does not answer
-    kill 'STOP', $sentinel{ $ports[1] }{pid};
+    $sentinels[1]->freeze;
     ask($master, 'CLIENT', 'KILL', 'TYPE', $_, 'SKIPME', 'yes')
         for 'normal', 'pubsub';
     ok(wait_until(sub { listen_for(0.02); up($hosts[0]) && up($hosts[1]) }),
         '... and with one that stands still');
-    kill 'CONT', $sentinel{ $ports[1] }{pid};
+    $sentinels[1]->thaw;
 
     my $late = host($CONF, name => 'the late one', workers => 1);
     ok(wait_until(sub { $late->hub->{redis_up} }), '... also by who begins');
@@ -404,7 +317,7 @@ $_->drop for @ws;
 # -- who is asked does not know ------------------------------------------
 
 {
-    my $port = $ports[1];
+    my $port = $sentinels[1]->port;
 
     for my $case (
         ["127.0.0.1:$port/other", qr/does not know the master/],
