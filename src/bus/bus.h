@@ -55,6 +55,8 @@ typedef struct {
                                                sentinels that know it */
     ngx_str_t             redis_user;
     ngx_str_t             redis_password;
+    ngx_str_t             redis_sentinel_user;
+    ngx_str_t             redis_sentinel_password;
     ngx_uint_t            redis_cluster;    /* 1: redis are some of one */
     ngx_int_t             redis_db;
     ngx_ssl_t            *redis_ssl;        /* NULL: without TLS */

@@ -5,7 +5,7 @@
 static void ngx_wscast_link_connect(ngx_wscast_redis_link_t *link);
 static void ngx_wscast_link_peer(ngx_wscast_redis_link_t *link);
 static void ngx_wscast_link_step(ngx_wscast_redis_link_t *link);
-static void ngx_wscast_link_auth(ngx_wscast_redis_link_t *link);
+static ngx_int_t ngx_wscast_link_auth(ngx_wscast_redis_link_t *link);
 static void ngx_wscast_link_found(ngx_wscast_redis_link_t *link);
 static void ngx_wscast_link_wrong(ngx_wscast_redis_link_t *link,
     redisReply *reply);
@@ -62,6 +62,7 @@ ngx_wscast_redis_link_open(ngx_wscast_redis_link_t *link, uint64_t *counters)
     if (link->state == NGX_WSCAST_LINK_STOPPED) {
         link->failures = 0;
         link->told = 0;
+        link->refused = 0;
         ngx_wscast_link_connect(link);
     }
 }
@@ -173,12 +174,6 @@ ngx_wscast_link_connected(ngx_wscast_redis_link_t *link)
         return;
     }
 
-    if (ngx_wscast_link_asking(link)) {
-        link->state = NGX_WSCAST_LINK_SENTINEL;
-        ngx_wscast_link_ask(link);
-        return;
-    }
-
     ngx_wscast_link_secured(link);
 }
 
@@ -202,8 +197,17 @@ ngx_wscast_link_step(ngx_wscast_redis_link_t *link)
 
     if (link->state == NGX_WSCAST_LINK_AUTH) {
 
-        if (link->conf->redis_password.len) {
-            ngx_wscast_link_auth(link);
+        if (ngx_wscast_link_auth(link) == NGX_OK) {
+            return;
+        }
+
+        link->state = NGX_WSCAST_LINK_SENTINEL;
+    }
+
+    if (link->state == NGX_WSCAST_LINK_SENTINEL) {
+
+        if (ngx_wscast_link_asking(link)) {
+            ngx_wscast_link_ask(link);
             return;
         }
 
@@ -244,6 +248,7 @@ ngx_wscast_link_step(ngx_wscast_redis_link_t *link)
 
     link->failures = 0;
     link->told = 0;
+    link->refused = 0;
     link->counters[WSCAST_COUNT_REDIS_LINKS]++;
 
     if (link->found) {                  /* that sentinel is asked first again */
@@ -256,27 +261,45 @@ ngx_wscast_link_step(ngx_wscast_redis_link_t *link)
 }
 
 
-static void
+/* NGX_DECLINED: this one is not told who we are. */
+
+static ngx_int_t
 ngx_wscast_link_auth(ngx_wscast_redis_link_t *link)
 {
     int          argc;
     size_t       lens[3];
+    ngx_str_t   *user, *password;
     const char  *argv[3];
+
+    if (ngx_wscast_link_asking(link)) {
+        user = &link->conf->redis_sentinel_user;
+        password = &link->conf->redis_sentinel_password;
+
+    } else {
+        user = &link->conf->redis_user;
+        password = &link->conf->redis_password;
+    }
+
+    if (password->len == 0) {
+        return NGX_DECLINED;
+    }
 
     argc = 0;
 
     argv[argc] = "AUTH";
     lens[argc++] = 4;
 
-    if (link->conf->redis_user.len) {
-        argv[argc] = (char *) link->conf->redis_user.data;
-        lens[argc++] = link->conf->redis_user.len;
+    if (user->len) {
+        argv[argc] = (char *) user->data;
+        lens[argc++] = user->len;
     }
 
-    argv[argc] = (char *) link->conf->redis_password.data;
-    lens[argc++] = link->conf->redis_password.len;
+    argv[argc] = (char *) password->data;
+    lens[argc++] = password->len;
 
     (void) ngx_wscast_redis_link_command(link, argc, argv, lens, 1);
+
+    return NGX_OK;
 }
 
 
@@ -332,16 +355,21 @@ ngx_wscast_link_found(ngx_wscast_redis_link_t *link)
 static void
 ngx_wscast_link_wrong(ngx_wscast_redis_link_t *link, redisReply *reply)
 {
-    const char  *step;
+    const char  *step, *cure;
+
+    cure = ngx_wscast_link_asking(link)
+           && (ngx_strncmp(reply->str, "NOAUTH", 6) == 0
+               || ngx_strncmp(reply->str, "WRONGPASS", 9) == 0)
+           ? ": see redis_sentinel_password" : "";
 
     switch (link->state) {
 
-    case NGX_WSCAST_LINK_SENTINEL:
-        step = "SENTINEL";
+    case NGX_WSCAST_LINK_AUTH:
+        step = ngx_wscast_link_asking(link) ? "the sentinel's AUTH" : "AUTH";
         break;
 
-    case NGX_WSCAST_LINK_AUTH:
-        step = "AUTH";
+    case NGX_WSCAST_LINK_SENTINEL:
+        step = "SENTINEL";
         break;
 
     case NGX_WSCAST_LINK_ROLE:
@@ -352,10 +380,12 @@ ngx_wscast_link_wrong(ngx_wscast_redis_link_t *link, redisReply *reply)
         step = "SELECT";
     }
 
-    ngx_log_error(NGX_LOG_ERR, link->log, 0,
-                  "wscast: redis %s to %V: %s answered \"%*s\"",
+    ngx_log_error((link->refused ? NGX_LOG_INFO : NGX_LOG_ERR), link->log, 0,
+                  "wscast: redis %s to %V: %s answered \"%*s\"%s",
                   link->name, link->peer.name, step,
-                  (size_t) reply->len, reply->str);
+                  (size_t) reply->len, reply->str, cure);
+
+    link->refused = 1;
 
     ngx_wscast_link_fail(link, 0, "refused");
 }

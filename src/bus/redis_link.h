@@ -1,6 +1,7 @@
 /*
- * redis_link.h: one connection to Redis: ask a sentinel where it is, connect,
- * TLS, AUTH, ROLE, SELECT, then commands and replies; backoff and probing.
+ * redis_link.h: one connection to Redis: connect, TLS, AUTH, ROLE, SELECT, then
+ * commands and replies; backoff and probing.  Before that, on a connection of
+ * its own: connect, TLS, AUTH, ask a sentinel where it is.
  *
  * Audience: redis.c.  nginx owns the socket and the timers, hiredis reads and
  * formats RESP.  Nothing here blocks.
@@ -64,8 +65,8 @@ typedef enum {
     NGX_WSCAST_LINK_BACKOFF,
     NGX_WSCAST_LINK_CONNECT,
     NGX_WSCAST_LINK_HANDSHAKE,
-    NGX_WSCAST_LINK_SENTINEL,
     NGX_WSCAST_LINK_AUTH,
+    NGX_WSCAST_LINK_SENTINEL,
     NGX_WSCAST_LINK_ROLE,
     NGX_WSCAST_LINK_SELECT,
     NGX_WSCAST_LINK_READY
@@ -111,6 +112,7 @@ typedef struct {
     unsigned                                 probing:1;
     unsigned                                 full:1;    /* writable() is owed */
     unsigned                                 told:1;    /* failure is logged */
+    unsigned                                 refused:1; /* so is an answer */
 } ngx_wscast_redis_link_t;
 
 

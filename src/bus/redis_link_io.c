@@ -249,7 +249,7 @@ ngx_int_t
 ngx_wscast_redis_link_send(ngx_wscast_redis_link_t *link, const char *bytes,
     size_t len, ngx_uint_t force)
 {
-    if (link->state < NGX_WSCAST_LINK_SENTINEL) {
+    if (link->state < NGX_WSCAST_LINK_AUTH) {
         return NGX_DECLINED;
     }
 

@@ -42,6 +42,9 @@ typedef enum {
     NGX_HTTP_WSCAST_HUB_REDIS,
     NGX_HTTP_WSCAST_HUB_PREFIX,
     NGX_HTTP_WSCAST_HUB_PASSWORD_FILE,
+    NGX_HTTP_WSCAST_HUB_SENTINEL_USER,
+    NGX_HTTP_WSCAST_HUB_SENTINEL_PASSWORD,
+    NGX_HTTP_WSCAST_HUB_SENTINEL_PASSWORD_FILE,
     NGX_HTTP_WSCAST_HUB_TIMEOUT,
     NGX_HTTP_WSCAST_HUB_RECONNECT,
     NGX_HTTP_WSCAST_HUB_FALLBACK,
@@ -65,12 +68,13 @@ typedef enum {
 typedef struct {
     ngx_http_wscast_hub_t       *hub;
     ngx_str_t                    password_file;
+    ngx_str_t                    sentinel_password_file;
     ngx_str_t                    ssl_trusted;
     ngx_str_t                    ssl_certificate;
     ngx_str_t                    ssl_key;
     ngx_str_t                    ssl_name;
     ngx_uint_t                   ssl_unverified;
-    ngx_uint_t                   ssl;           /* the URL is rediss:// */
+    ngx_uint_t                   ssl;           /* the URL is rediss... */
     wscast_rule_t               *rule;          /* inside channel { } */
     ngx_uint_t                   seen;          /* bits of the above */
 } ngx_http_wscast_block_t;
@@ -215,6 +219,8 @@ char *ngx_http_wscast_hub_set_leeway(ngx_conf_t *cf,
 char *ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
     ngx_str_t *value);
 char *ngx_http_wscast_redis_prefix(ngx_conf_t *cf,
+    ngx_http_wscast_block_t *b);
+char *ngx_http_wscast_redis_sentinel(ngx_conf_t *cf,
     ngx_http_wscast_block_t *b);
 char *ngx_http_wscast_redis_password(ngx_conf_t *cf,
     ngx_http_wscast_block_t *b);

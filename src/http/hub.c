@@ -13,6 +13,8 @@ static char *ngx_http_wscast_hub_set_prefix(ngx_conf_t *cf,
     ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_wscast_hub_set_password_file(ngx_conf_t *cf,
     ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_uint_t n);
+static char *ngx_http_wscast_hub_set_sentinel(ngx_conf_t *cf,
+    ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_wscast_hub_set_timeout(ngx_conf_t *cf,
     ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_uint_t n);
 static char *ngx_http_wscast_hub_set_reconnect(ngx_conf_t *cf,
@@ -43,6 +45,9 @@ ngx_http_wscast_block_set(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
         ngx_http_wscast_hub_set_zone,
         ngx_http_wscast_hub_set_redis,
         ngx_http_wscast_hub_set_prefix,
+        ngx_http_wscast_hub_set_password_file,
+        ngx_http_wscast_hub_set_sentinel,
+        ngx_http_wscast_hub_set_sentinel,
         ngx_http_wscast_hub_set_password_file,
         ngx_http_wscast_hub_set_timeout,
         ngx_http_wscast_hub_set_reconnect,
@@ -140,6 +145,10 @@ ngx_http_wscast_hub_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     if (rv == NGX_CONF_OK) {
+        rv = ngx_http_wscast_redis_sentinel(cf, &b);
+    }
+
+    if (rv == NGX_CONF_OK) {
         rv = ngx_http_wscast_redis_prefix(cf, &b);
     }
 
@@ -220,10 +229,41 @@ static char *
 ngx_http_wscast_hub_set_password_file(ngx_conf_t *cf,
     ngx_http_wscast_block_t *b, ngx_str_t *value, ngx_uint_t n)
 {
-    b->password_file = value[1];
+    ngx_str_t  *file;
 
-    if (ngx_conf_full_name(cf->cycle, &b->password_file, 1) != NGX_OK) {
+    file = ngx_strcmp(value[0].data, "redis_password_file") == 0
+           ? &b->password_file : &b->sentinel_password_file;
+
+    *file = value[1];
+
+    if (ngx_conf_full_name(cf->cycle, file, 1) != NGX_OK) {
         return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_wscast_hub_set_sentinel(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
+    ngx_str_t *value, ngx_uint_t n)
+{
+    ngx_wscast_bus_conf_t  *bus;
+
+    if (value[1].len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "empty \"%V\": give it a value, or leave it out",
+                           &value[0]);
+        return NGX_CONF_ERROR;
+    }
+
+    bus = &b->hub->conf.bus;
+
+    if (ngx_strcmp(value[0].data, "redis_sentinel_user") == 0) {
+        bus->redis_sentinel_user = value[1];
+
+    } else {
+        bus->redis_sentinel_password = value[1];
     }
 
     return NGX_CONF_OK;

@@ -81,6 +81,27 @@ static ngx_command_t  ngx_http_wscast_commands[] = {
       NGX_HTTP_WSCAST_HUB_PASSWORD_FILE,
       NULL },
 
+    { ngx_string("redis_sentinel_user"),
+      NGX_HTTP_WSCAST_HUB_CONF|NGX_CONF_TAKE1,
+      ngx_http_wscast_block_set,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      NGX_HTTP_WSCAST_HUB_SENTINEL_USER,
+      NULL },
+
+    { ngx_string("redis_sentinel_password"),
+      NGX_HTTP_WSCAST_HUB_CONF|NGX_CONF_TAKE1,
+      ngx_http_wscast_block_set,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      NGX_HTTP_WSCAST_HUB_SENTINEL_PASSWORD,
+      NULL },
+
+    { ngx_string("redis_sentinel_password_file"),
+      NGX_HTTP_WSCAST_HUB_CONF|NGX_CONF_TAKE1,
+      ngx_http_wscast_block_set,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      NGX_HTTP_WSCAST_HUB_SENTINEL_PASSWORD_FILE,
+      NULL },
+
     { ngx_string("redis_timeout"),
       NGX_HTTP_WSCAST_HUB_CONF|NGX_CONF_TAKE12,
       ngx_http_wscast_block_set,

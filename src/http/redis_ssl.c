@@ -92,7 +92,8 @@ ngx_http_wscast_redis_ssl(ngx_conf_t *cf, ngx_http_wscast_block_t *b)
                 ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                    "\"redis_ssl_...\" without TLS in hub "
                                    "\"%V\": the URL of \"redis\" has to begin "
-                                   "with rediss://", &b->hub->conf.name);
+                                   "with rediss://, rediss+sentinel:// or "
+                                   "rediss+cluster://", &b->hub->conf.name);
                 return NGX_CONF_ERROR;
             }
         }
@@ -115,12 +116,19 @@ ngx_http_wscast_redis_ssl(ngx_conf_t *cf, ngx_http_wscast_block_t *b)
 static char *
 ngx_http_wscast_redis_ssl_missing(ngx_conf_t *cf, ngx_http_wscast_block_t *b)
 {
+    ngx_wscast_bus_conf_t  *bus;
+
+    bus = &b->hub->conf.bus;
+
     if (b->ssl_trusted.len == 0 && !b->ssl_unverified) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"redis rediss://...\" in hub \"%V\" cannot be "
+                           "\"redis rediss%s://...\" in hub \"%V\" cannot be "
                            "verified: name the certificate of its CA in "
                            "\"redis_ssl_trusted_certificate\", or say "
-                           "\"redis_ssl_verify off\"", &b->hub->conf.name);
+                           "\"redis_ssl_verify off\"",
+                           bus->redis_master.len ? "+sentinel"
+                           : bus->redis_cluster ? "+cluster" : "",
+                           &b->hub->conf.name);
         return NGX_CONF_ERROR;
     }
 

@@ -14,6 +14,8 @@ static ngx_int_t ngx_http_wscast_redis_hosts(ngx_conf_t *cf,
     ngx_wscast_bus_conf_t *bus, u_char *p, u_char *last, ngx_str_t *shown);
 static ngx_url_t *ngx_http_wscast_redis_host(ngx_conf_t *cf, u_char *p,
     u_char *last, in_port_t port, ngx_str_t *shown);
+static char *ngx_http_wscast_redis_secret(ngx_conf_t *cf,
+    const char *directive, ngx_str_t *file, ngx_str_t *password);
 
 
 /* What a URL can begin with. */
@@ -39,6 +41,7 @@ static const ngx_http_wscast_redis_scheme_t  ngx_http_wscast_redis_schemes[] =
     { ngx_string("rediss://"), NGX_HTTP_WSCAST_REDIS_ONE, 1 },
     { ngx_string("redis+unix:/"), NGX_HTTP_WSCAST_REDIS_UNIX, 0 },
     { ngx_string("redis+sentinel://"), NGX_HTTP_WSCAST_REDIS_SENTINEL, 0 },
+    { ngx_string("rediss+sentinel://"), NGX_HTTP_WSCAST_REDIS_SENTINEL, 1 },
     { ngx_string("redis+cluster://"), NGX_HTTP_WSCAST_REDIS_CLUSTER, 0 },
     { ngx_string("rediss+cluster://"), NGX_HTTP_WSCAST_REDIS_CLUSTER, 1 },
     { ngx_null_string, 0, 0 }
@@ -54,8 +57,8 @@ static const ngx_http_wscast_redis_scheme_t *ngx_http_wscast_redis_scheme(
  * redis://[[user]:password@]host[:port][/db], the same with rediss:,
  * redis+sentinel://[[user]:password@]host[:port],.../master[/db],
  * redis+cluster://[[user]:password@]host[:port],..., the same with
- * rediss+cluster:, or redis+unix:/path.  The hosts are resolved here, once: a
- * worker never waits for a name server.
+ * rediss+sentinel: and rediss+cluster:, or redis+unix:/path.  The hosts are
+ * resolved here, once: a worker never waits for a name server.
  */
 
 char *
@@ -144,6 +147,7 @@ ngx_http_wscast_redis_scheme(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
                            "redis://[user:password@]host:port[/db], "
                            "rediss://..., "
                            "redis+sentinel://host:port,.../master[/db], "
+                           "rediss+sentinel://..., "
                            "redis+cluster://host:port,..., "
                            "rediss+cluster://... or redis+unix:/path", shown);
         return NULL;
@@ -384,11 +388,6 @@ ngx_http_wscast_redis_prefix(ngx_conf_t *cf, ngx_http_wscast_block_t *b)
 char *
 ngx_http_wscast_redis_password(ngx_conf_t *cf, ngx_http_wscast_block_t *b)
 {
-    u_char      *p;
-    ssize_t      n;
-    ngx_fd_t     fd;
-    ngx_str_t   *password;
-
     if (b->password_file.len == 0) {
         return NGX_CONF_OK;
     }
@@ -400,13 +399,81 @@ ngx_http_wscast_redis_password(ngx_conf_t *cf, ngx_http_wscast_block_t *b)
         return NGX_CONF_ERROR;
     }
 
-    fd = ngx_open_file(b->password_file.data, NGX_FILE_RDONLY, NGX_FILE_OPEN,
-                       0);
+    return ngx_http_wscast_redis_secret(cf, "redis_password_file",
+                                        &b->password_file,
+                                        &b->hub->conf.bus.redis_password);
+}
+
+
+/* The sentinels have users and passwords of their own. */
+
+char *
+ngx_http_wscast_redis_sentinel(ngx_conf_t *cf, ngx_http_wscast_block_t *b)
+{
+    ngx_wscast_bus_conf_t  *bus;
+
+    bus = &b->hub->conf.bus;
+
+    if (bus->redis_sentinel_user.len == 0
+        && bus->redis_sentinel_password.len == 0
+        && b->sentinel_password_file.len == 0)
+    {
+        return NGX_CONF_OK;
+    }
+
+    if (bus->redis_master.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"redis_sentinel_%s\" without sentinels in hub "
+                           "\"%V\": the URL of \"redis\" has to begin with "
+                           "redis+sentinel:// or rediss+sentinel://",
+                           bus->redis_sentinel_user.len ? "user"
+                           : b->sentinel_password_file.len ? "password_file"
+                           : "password", &b->hub->conf.name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (b->sentinel_password_file.len == 0) {
+
+        if (bus->redis_sentinel_password.len) {
+            return NGX_CONF_OK;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"redis_sentinel_user %V\" without a password in "
+                           "hub \"%V\": add \"redis_sentinel_password\" or "
+                           "\"redis_sentinel_password_file\"",
+                           &bus->redis_sentinel_user, &b->hub->conf.name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (bus->redis_sentinel_password.len) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "both \"redis_sentinel_password\" and "
+                           "\"redis_sentinel_password_file %V\" in hub "
+                           "\"%V\": keep one of them",
+                           &b->sentinel_password_file, &b->hub->conf.name);
+        return NGX_CONF_ERROR;
+    }
+
+    return ngx_http_wscast_redis_secret(cf, "redis_sentinel_password_file",
+                                        &b->sentinel_password_file,
+                                        &bus->redis_sentinel_password);
+}
+
+
+static char *
+ngx_http_wscast_redis_secret(ngx_conf_t *cf, const char *directive,
+    ngx_str_t *file, ngx_str_t *password)
+{
+    u_char    *p;
+    ssize_t    n;
+    ngx_fd_t   fd;
+
+    fd = ngx_open_file(file->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
 
     if (fd == NGX_INVALID_FILE) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           "cannot open \"redis_password_file %V\"",
-                           &b->password_file);
+                           "cannot open \"%s %V\"", directive, file);
         return NGX_CONF_ERROR;
     }
 
@@ -421,12 +488,11 @@ ngx_http_wscast_redis_password(ngx_conf_t *cf, ngx_http_wscast_block_t *b)
 
     if (n <= 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "no password in \"redis_password_file %V\": its "
-                           "first line is the password", &b->password_file);
+                           "no password in \"%s %V\": its first line is the "
+                           "password", directive, file);
         return NGX_CONF_ERROR;
     }
 
-    password = &b->hub->conf.bus.redis_password;
     password->data = p;
     password->len = n;
 

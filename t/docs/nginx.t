@@ -29,6 +29,7 @@ for my $file (Wscast::Docs::files()) {
         my $host = Wscast::Host->new($http, plain => 1, files => {
             'redis.password'      => "secret\n",
             'conf/redis.password' => "secret\n",
+            'conf/sentinel.password' => "secret\n",
             'conf/chat.key'       => "a secret of at least 32 bytes, it is\n",
             'conf/issuer.jwks'    => $JWKS,
             'conf/redis-ca.pem'   => content($CERT->{CERT}),
