@@ -1,7 +1,7 @@
 -- Publishes on a channel with history: docs/redis.md, "Publish from outside".
 
 local stream, meta, key = KEYS[1], KEYS[2], KEYS[3]
-local name, body, count, ttl, fresh, known, seen = unpack(ARGV)
+local name, body, count, ttl, fresh, known, seen, time = unpack(ARGV)
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 
@@ -56,12 +56,18 @@ elseif #body < 36 then
     return redis.error_reply('ERR not an envelope')
 end
 
+local function another()
+    local x = time
+        and redis.call('XREVRANGE', stream, seen, seen, 'COUNT', 1)[1]
+    return x and x[2][2]:sub(5, 12) ~= time
+end
+
 local new = not epoch
 
 if new then
     epoch, offset = fresh, 0
     redis.call('DEL', stream)
-elseif epoch == known and offset < tonumber(seen) then
+elseif epoch == known and (offset < tonumber(seen) or another()) then
     epoch = fresh
 end
 

@@ -105,6 +105,13 @@ wscast_envelope_stamp(unsigned char *envelope, uint64_t epoch,
 }
 
 
+uint64_t
+wscast_envelope_time(const unsigned char *envelope)
+{
+    return wscast_envelope_get(envelope + 4, 8);
+}
+
+
 wscast_status_t
 wscast_envelope_decode(wscast_str_t channel, wscast_str_t bytes, uint64_t now,
     wscast_pub_fields_t *f)

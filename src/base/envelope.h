@@ -49,6 +49,9 @@ unsigned char *wscast_envelope_encode(unsigned char *out,
 void wscast_envelope_stamp(unsigned char *envelope, uint64_t epoch,
     uint64_t offset);
 
+/* The time in an encoded envelope of at least WSCAST_ENVELOPE_HEADER bytes. */
+uint64_t wscast_envelope_time(const unsigned char *envelope);
+
 /*
  * Reads bytes from anywhere.  The views of f point into bytes.
  *

@@ -150,6 +150,13 @@ ngx_wscast_bus_sharded(ngx_wscast_bus_t *bus)
 }
 
 
+uint64_t
+ngx_wscast_bus_since(ngx_wscast_bus_t *bus)
+{
+    return bus->redis_open ? ngx_wscast_redis_since(&bus->redis) : 0;
+}
+
+
 ngx_uint_t
 ngx_wscast_bus_receiving(ngx_wscast_bus_t *bus, wscast_str_t channel)
 {

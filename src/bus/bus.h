@@ -181,6 +181,12 @@ ngx_uint_t ngx_wscast_bus_ready(ngx_wscast_bus_t *bus);
 /* 1 if a channel is published by SPUBLISH, not by PUBLISH. */
 ngx_uint_t ngx_wscast_bus_sharded(ngx_wscast_bus_t *bus);
 
+/*
+ * ms since 1970: when this worker found its servers, as far as it knows of
+ * changes; what Redis has said before may have been another server's word.
+ */
+uint64_t ngx_wscast_bus_since(ngx_wscast_bus_t *bus);
+
 /* 1 if publishing needs a receipt. */
 ngx_uint_t ngx_wscast_bus_remote(ngx_wscast_bus_t *bus);
 

@@ -121,6 +121,8 @@ struct ngx_wscast_redis_s {
     uint64_t                  epoch;        /* of a handover */
     wscast_slotset_t          recalled;     /* heir: who has told it all */
     ngx_uint_t                waiting;      /* s, at markers */
+    uint64_t                  since;        /* ms since 1970: servers have
+                                               changed, perhaps */
     ngx_event_t               resign;       /* leader: posted, its last act */
 
     unsigned                  complete:1;   /* all servers can be told things */
@@ -163,6 +165,9 @@ ngx_uint_t ngx_wscast_redis_reaches(ngx_wscast_redis_t *redis,
 
 /* As ngx_wscast_bus_sharded(). */
 ngx_uint_t ngx_wscast_redis_sharded(ngx_wscast_redis_t *redis);
+
+/* As ngx_wscast_bus_since(). */
+uint64_t ngx_wscast_redis_since(ngx_wscast_redis_t *redis);
 
 /* As ngx_wscast_bus_announce(). */
 void ngx_wscast_redis_announce(ngx_wscast_redis_t *redis,

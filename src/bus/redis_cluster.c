@@ -423,6 +423,8 @@ ngx_wscast_cluster_own(ngx_wscast_cluster_t *cluster, ngx_uint_t slot,
         return;
     }
 
+    ngx_wscast_redis_changing(redis);
+
     cluster->owners[slot] = (uint8_t) (node->number + 1);
     cluster->covered++;
     node->slots++;

@@ -61,6 +61,9 @@ ngx_int_t ngx_wscast_redis_node_send(ngx_wscast_redis_node_t *node,
 void ngx_wscast_redis_answer(ngx_wscast_redis_t *redis,
     ngx_wscast_redis_command_t *cmd, redisReply *reply);
 
+/* redis_node.c: who answers from now on may be another server. */
+void ngx_wscast_redis_changing(ngx_wscast_redis_t *redis);
+
 /* redis_node.c: do all servers stand that there should be? */
 void ngx_wscast_redis_completed(ngx_wscast_redis_t *redis);
 

@@ -155,6 +155,24 @@ ngx_wscast_redis_node_send(ngx_wscast_redis_node_t *node,
 
 
 void
+ngx_wscast_redis_changing(ngx_wscast_redis_t *redis)
+{
+    redis->since = ngx_wscast_now();
+}
+
+
+uint64_t
+ngx_wscast_redis_since(ngx_wscast_redis_t *redis)
+{
+    if (!redis->complete) {
+        ngx_wscast_redis_changing(redis);
+    }
+
+    return redis->since;
+}
+
+
+void
 ngx_wscast_redis_completed(ngx_wscast_redis_t *redis)
 {
     ngx_uint_t                i;
@@ -192,6 +210,7 @@ ngx_wscast_redis_publisher_ready(void *ctx)
     node = ctx;
     redis = node->redis;
 
+    ngx_wscast_redis_changing(redis);
     ngx_wscast_redis_completed(redis);
 
     if (redis->cluster) {

@@ -160,6 +160,7 @@ ngx_wscast_cluster_take(ngx_wscast_cluster_t *cluster, uint8_t *owners)
         return;
     }
 
+    ngx_wscast_redis_changing(redis);
     ngx_memcpy(cluster->owners, owners, sizeof(cluster->owners));
 
     ngx_wscast_redis_each(redis, i, node) {

@@ -3,10 +3,10 @@
 #include "../base/map.h"
 
 
-/* "wscast03"; a build whose struct differs must not take it for its own */
+/* "wscast04"; a build whose struct differs must not take it for its own */
 
 #define WSCAST_RING_MAGIC                                                     \
-    (0x7773636173743033ull ^ ((uint64_t) sizeof(wscast_ring_sh_t) << 16))
+    (0x7773636173743034ull ^ ((uint64_t) sizeof(wscast_ring_sh_t) << 16))
 
 
 #define wscast_align(n)                                                       \

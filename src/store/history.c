@@ -6,10 +6,8 @@
 #define WSCAST_HISTORY_TRIM   4     /* messages that an append takes away */
 #define WSCAST_HISTORY_BATCH  8     /* objects that a transaction does */
 #define WSCAST_SWEEP_WALK     4     /* seen for each that may go */
-#define WSCAST_TOUCH_TIME     1000  /* ms: the least that is worth noting */
 
 
-static wscast_status_t wscast_history_end(wscast_history_t *h);
 static uint32_t wscast_history_oldest(wscast_history_t *h, wscast_aged_e *kind,
     uint64_t now);
 static wscast_status_t wscast_history_put(wscast_history_t *h,
@@ -32,27 +30,12 @@ wscast_history_init(wscast_history_t *h, wscast_heap_t *heap, uint64_t seed)
 }
 
 
-/* Ends a transaction of our own. */
-
-static wscast_status_t
-wscast_history_end(wscast_history_t *h)
-{
-    if (wscast_heap_failed(h->heap)) {
-        wscast_heap_abort(h->heap);
-        return WSCAST_ERROR;
-    }
-
-    wscast_heap_commit(h->heap);
-
-    return WSCAST_OK;
-}
-
-
 wscast_status_t
 wscast_history_position(wscast_history_t *h, wscast_str_t channel,
     uint64_t fresh, uint64_t now, wscast_position_t *position)
 {
     uint32_t         cell;
+    unsigned         start;
     wscast_keep_t    k;
     wscast_entry_t  *e;
     wscast_status_t  rc;
@@ -64,17 +47,20 @@ wscast_history_position(wscast_history_t *h, wscast_str_t channel,
 
     if (rc == WSCAST_OK) {
         e = wscast_heap_at(h->heap, cell);
-        position->epoch = e->epoch;
+        start = e->epoch == 0 && fresh != 0;
+        position->epoch = start ? fresh : e->epoch;
         position->offset = e->offset;
 
-        if (e->count || now - e->aged.time < WSCAST_TOUCH_TIME) {
-            return WSCAST_OK;
+        if (start || (e->count == 0
+                      && now - e->aged.time >= WSCAST_TOUCH_TIME))
+        {
+            wscast_heap_begin(h->heap);
+            wscast_heap_set(h->heap, &e->epoch, position->epoch);
+            wscast_history_touch(h, cell, now);
+            rc = wscast_history_done(h);
         }
 
-        wscast_heap_begin(h->heap);
-        wscast_history_touch(h, cell, now);
-
-        return wscast_history_end(h);
+        return rc == WSCAST_OK && position->epoch == 0 ? WSCAST_MORE : rc;
     }
 
     if (rc == WSCAST_ERROR || fresh == 0) {
@@ -93,7 +79,7 @@ wscast_history_position(wscast_history_t *h, wscast_str_t channel,
 
     wscast_heap_begin(h->heap);
     cell = wscast_history_add_entry(h, channel, position, now);
-    rc = wscast_history_end(h);
+    rc = wscast_history_done(h);
 
     if (cell == 0) {
         position->epoch = 0;
@@ -135,7 +121,7 @@ wscast_history_room(wscast_history_t *h, const wscast_keep_t *k, size_t len)
         wscast_heap_begin(h->heap);
         wscast_history_touch(h, cell, k->now);
 
-        if (wscast_history_end(h) == WSCAST_OK) {
+        if (wscast_history_done(h) == WSCAST_OK) {
             break;
         }
 
@@ -191,7 +177,7 @@ wscast_history_vacate(wscast_history_t *h, uint32_t blocks, uint64_t now)
             wscast_history_remove(h, kind, cell);
         }
 
-        if (wscast_history_end(h) != WSCAST_OK) {
+        if (wscast_history_done(h) != WSCAST_OK) {
             return WSCAST_ERROR;
         }
 
@@ -298,6 +284,10 @@ wscast_history_next(wscast_history_t *h, const wscast_keep_t *k,
         return WSCAST_ERROR;
     }
 
+    if (e->epoch == 0) {
+        wscast_heap_set(h->heap, &e->epoch, k->fresh);
+    }
+
     position->epoch = e->epoch;
     position->offset = e->offset + 1;
 
@@ -398,12 +388,14 @@ wscast_history_trim(wscast_history_t *h, wscast_entry_t *e,
 
 wscast_status_t
 wscast_history_mark(wscast_history_t *h, wscast_str_t channel,
-    const wscast_position_t *position, uint64_t now)
+    const wscast_end_t *end, uint64_t now)
 {
-    uint32_t         cell;
-    wscast_entry_t  *e;
-    wscast_status_t  rc;
+    uint32_t                  cell;
+    wscast_entry_t           *e;
+    wscast_status_t           rc;
+    const wscast_position_t  *position;
 
+    position = &end->position;
     rc = wscast_history_find(h, channel, &cell);
 
     if (rc == WSCAST_ERROR) {
@@ -413,9 +405,11 @@ wscast_history_mark(wscast_history_t *h, wscast_str_t channel,
     if (rc == WSCAST_MORE) {
         cell = wscast_history_add_entry(h, channel, position, now);
 
-        if (cell == 0 && !wscast_heap_failed(h->heap)) {
-            return WSCAST_NOMEM;
+        if (cell == 0) {
+            return wscast_heap_failed(h->heap) ? WSCAST_ERROR : WSCAST_NOMEM;
         }
+
+        e = wscast_heap_at(h->heap, cell);
 
     } else {
         e = wscast_heap_at(h->heap, cell);
@@ -428,6 +422,8 @@ wscast_history_mark(wscast_history_t *h, wscast_str_t channel,
         wscast_heap_set(h->heap, &e->offset, position->offset);
         wscast_history_touch(h, cell, now);
     }
+
+    wscast_history_end_at(h, e, end);
 
     return wscast_heap_failed(h->heap) ? WSCAST_ERROR : WSCAST_OK;
 }
@@ -453,7 +449,7 @@ wscast_history_forget(wscast_history_t *h, wscast_str_t channel)
 
     wscast_heap_begin(h->heap);
     wscast_heap_set(h->heap, &e->forgotten, e->offset);
-    rc = wscast_history_end(h);
+    rc = wscast_history_done(h);
 
     while (rc == WSCAST_OK && e->count) {
         wscast_heap_begin(h->heap);
@@ -466,7 +462,7 @@ wscast_history_forget(wscast_history_t *h, wscast_str_t channel)
             }
         }
 
-        rc = wscast_history_end(h);
+        rc = wscast_history_done(h);
     }
 
     return rc;
@@ -482,7 +478,7 @@ wscast_history_sweep(wscast_history_t *h, uint64_t now, unsigned n)
     do {
         wscast_heap_begin(h->heap);
         gone = wscast_history_expire(h, now, n);
-        rc = wscast_history_end(h);
+        rc = wscast_history_done(h);
         n -= gone;
     } while (rc == WSCAST_OK && gone);
 
@@ -559,7 +555,7 @@ wscast_history_walk(wscast_history_t *h, uint64_t now, unsigned n)
         if (m->expires <= now && m->prev == 0) {
             wscast_heap_begin(h->heap);
             wscast_history_remove(h, WSCAST_AGED_MESSAGE, cell);
-            rc = wscast_history_end(h);
+            rc = wscast_history_done(h);
 
             if (rc != WSCAST_OK) {
                 return rc;
@@ -574,5 +570,5 @@ wscast_history_walk(wscast_history_t *h, uint64_t now, unsigned n)
     wscast_heap_begin(h->heap);
     wscast_heap_set(h->heap, root, cell);
 
-    return wscast_history_end(h);
+    return wscast_history_done(h);
 }

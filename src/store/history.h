@@ -95,12 +95,37 @@ wscast_status_t wscast_history_append(wscast_history_t *h,
 wscast_status_t wscast_history_vacate(wscast_history_t *h, uint32_t blocks,
     uint64_t now);
 
+
 /*
- * Inside a transaction, after _room() with a len of 0: says how far this host
- * has got.  Messages of another epoch are not read any more.  WSCAST_NOMEM.
+ * With Redis: the newest position of a channel that this host knows Redis to
+ * have given out, be it that the message has come, or that its publisher was
+ * answered.
+ */
+
+typedef struct {
+    wscast_position_t position;     /* epoch 0: none */
+    uint64_t          time;         /* in the message's envelope: tells it from
+                                       another one there; 0: not known */
+} wscast_end_t;
+
+/*
+ * Inside a transaction, after _room() with a len of 0: this host has got there.
+ * Messages of another epoch are not read any more.  WSCAST_NOMEM.
  */
 wscast_status_t wscast_history_mark(wscast_history_t *h, wscast_str_t channel,
-    const wscast_position_t *position, uint64_t now);
+    const wscast_end_t *end, uint64_t now);
+
+/*
+ * Outside of a transaction: Redis has got there; this host has, or will.  An
+ * entry that is made by that has no position yet.  WSCAST_OK, also if that is
+ * no news; WSCAST_NOMEM.
+ */
+wscast_status_t wscast_history_given(wscast_history_t *h, wscast_str_t channel,
+    const wscast_end_t *end, uint64_t now);
+
+/* Outside of a transaction, as _position(); WSCAST_MORE: nothing is known. */
+wscast_status_t wscast_history_end(wscast_history_t *h, wscast_str_t channel,
+    uint64_t now, wscast_end_t *end);
 
 
 typedef struct {

@@ -2,8 +2,8 @@
  * history_inner.h: what the files of the history share.
  *
  * Audience: history.c (what is asked of it), history_read.c (messages out),
- * history_objects.c (entries, messages, keys and their lists),
- * history_check.c (whether all agree).
+ * history_end.c (what is known of a channel's end), history_objects.c (entries,
+ * messages, keys and their lists), history_check.c (whether all agree).
  *
  * Three kinds of objects; each is in one list by age, oldest first:
  *
@@ -35,6 +35,8 @@ typedef enum {
 #define WSCAST_SWEEP_ROOT   6               /* the message to be seen next */
 #define WSCAST_HELD_ROOT    7               /* two u32: messages, keys */
 
+#define WSCAST_TOUCH_TIME   1000    /* ms: the least that is worth noting */
+
 
 /* What they all begin with. */
 
@@ -50,9 +52,12 @@ typedef struct {
 
 typedef struct {
     wscast_aged_t        aged;
-    uint64_t             epoch;
+    uint64_t             epoch;         /* 0: only the end is known */
     uint64_t             offset;
     uint64_t             forgotten;     /* up to this offset */
+    uint64_t             end_epoch;     /* as of wscast_end_t; 0: unknown */
+    uint64_t             end_offset;
+    uint64_t             end_time;
     uint32_t             first;         /* message, 0: none */
     uint32_t             last;
     uint32_t             count;
@@ -85,6 +90,22 @@ static inline uint32_t
 wscast_history_head(const wscast_history_t *h, wscast_aged_e list)
 {
     return (uint32_t) *wscast_heap_root(h->heap, list * 2);
+}
+
+
+/* Ends a transaction of our own. */
+
+static inline wscast_status_t
+wscast_history_done(wscast_history_t *h)
+{
+    if (wscast_heap_failed(h->heap)) {
+        wscast_heap_abort(h->heap);
+        return WSCAST_ERROR;
+    }
+
+    wscast_heap_commit(h->heap);
+
+    return WSCAST_OK;
 }
 
 
@@ -143,6 +164,13 @@ uint32_t wscast_history_add_message(wscast_history_t *h, uint32_t entry,
     wscast_str_t body);
 uint32_t wscast_history_add_key(wscast_history_t *h, const wscast_keep_t *k,
     const wscast_position_t *position);
+
+/*
+ * history_end.c: the entry has got there, or its channel has; an end that is
+ * known to be farther stays.
+ */
+void wscast_history_end_at(wscast_history_t *h, wscast_entry_t *e,
+    const wscast_end_t *end);
 
 /* An entry without messages has been used. */
 void wscast_history_touch(wscast_history_t *h, uint32_t cell, uint64_t now);

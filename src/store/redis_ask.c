@@ -127,23 +127,6 @@ ngx_wscast_ask_epoch(ngx_wscast_ask_t *ask, uint64_t epoch)
 }
 
 
-void
-ngx_wscast_ask_known(ngx_wscast_ask_t *ask, wscast_str_t channel)
-{
-    wscast_position_t  mark;
-
-    if (ngx_wscast_store_position(ask->remote->store, channel, &mark)
-        != WSCAST_OK)
-    {
-        mark.epoch = 0;
-        mark.offset = 0;
-    }
-
-    ngx_wscast_ask_epoch(ask, mark.epoch);
-    ngx_wscast_ask_number(ask, mark.offset);
-}
-
-
 wscast_str_t
 ngx_wscast_ask_at(ngx_wscast_ask_t *ask, ngx_uint_t i)
 {

@@ -20,6 +20,7 @@ ngx_int_t
 ngx_wscast_remote_locate(ngx_wscast_store_t *store, const wscast_rule_t *rule,
     wscast_str_t channel, ngx_wscast_fetch_t *fetch)
 {
+    wscast_end_t       end;
     ngx_wscast_ask_t  *ask;
 
     ask = ngx_wscast_ask(store->remote, NGX_WSCAST_SCRIPT_POSITION,
@@ -28,10 +29,17 @@ ngx_wscast_remote_locate(ngx_wscast_store_t *store, const wscast_rule_t *rule,
         return NGX_ERROR;
     }
 
+    ngx_wscast_end_known(store->remote, channel, &end);
+
     ngx_wscast_ask_key(ask, channel, ":meta", wscast_str(NULL, 0));
+
+    if (end.time) {
+        ngx_wscast_ask_key(ask, channel, ":stream", wscast_str(NULL, 0));
+    }
+
     ngx_wscast_ask_epoch(ask, ngx_wscast_store_epoch());
     ngx_wscast_ask_number(ask, rule->ttl);
-    ngx_wscast_ask_known(ask, channel);
+    ngx_wscast_end_words(ask, &end);
 
     return ngx_wscast_fetch_send(ask, fetch);
 }

@@ -125,6 +125,7 @@ ngx_wscast_remote_publish(ngx_wscast_store_t *store,
     wscast_str_t envelope, wscast_receipt_t *receipt)
 {
     ngx_int_t             rc;
+    wscast_end_t          end;
     wscast_str_t          none;
     ngx_wscast_ask_t     *ask;
     ngx_wscast_remote_t  *remote;
@@ -162,7 +163,14 @@ ngx_wscast_remote_publish(ngx_wscast_store_t *store,
     ngx_wscast_ask_number(ask, rule ? rule->history : 0);
     ngx_wscast_ask_number(ask, rule ? rule->ttl : 0);
     ngx_wscast_ask_epoch(ask, ngx_wscast_store_epoch());
-    ngx_wscast_ask_known(ask, f->channel);
+
+    ngx_wscast_end_known(remote, f->channel, &end);
+
+    if (ngx_wscast_end_sure(remote, &end)) {
+        end.time = 0;                   /* comparing costs Redis a tenth */
+    }
+
+    ngx_wscast_end_words(ask, &end);
 
     rc = ngx_wscast_ask_send(ask, 0);
 
@@ -208,6 +216,7 @@ ngx_wscast_remote_published(ngx_wscast_ask_t *ask, redisReply *reply)
     } else {
         counters[duplicate ? WSCAST_COUNT_DUPLICATES
                            : WSCAST_COUNT_PUBLISHED]++;
+        ngx_wscast_end_given(ask, &receipt->position, duplicate != 0);
         status = WSCAST_OK;
     }
 

@@ -126,8 +126,6 @@ void ngx_wscast_ask_word(ngx_wscast_ask_t *ask, wscast_str_t word);
 void ngx_wscast_ask_number(ngx_wscast_ask_t *ask, uint64_t n);
 void ngx_wscast_ask_epoch(ngx_wscast_ask_t *ask, uint64_t epoch);
 
-/* How far this host has got on a channel, two words; zeros: it is not known. */
-void ngx_wscast_ask_known(ngx_wscast_ask_t *ask, wscast_str_t channel);
 
 /* redis_ask.c: a word, keys included. */
 wscast_str_t ngx_wscast_ask_at(ngx_wscast_ask_t *ask, ngx_uint_t i);
@@ -158,6 +156,26 @@ ngx_int_t ngx_wscast_reply_string(struct redisReply *reply, size_t i,
 ngx_int_t ngx_wscast_reply_position(struct redisReply *reply,
     wscast_position_t *position);
 void ngx_wscast_reply_malformed(ngx_wscast_ask_t *ask);
+
+
+/*
+ * redis_end.c: a publish was answered, and its message is there; duplicate 1:
+ * it was before.
+ */
+void ngx_wscast_end_given(ngx_wscast_ask_t *ask,
+    const wscast_position_t *position, ngx_uint_t duplicate);
+
+/*
+ * redis_end.c: what this host knows of the end of a channel, zeros: nothing;
+ * and the words that say so: epoch, offset, and the time unless it is 0.
+ */
+void ngx_wscast_end_known(ngx_wscast_remote_t *remote, wscast_str_t channel,
+    wscast_end_t *end);
+void ngx_wscast_end_words(ngx_wscast_ask_t *ask, const wscast_end_t *end);
+
+/* redis_end.c: 1 if the same server has said that: it need not be compared. */
+ngx_uint_t ngx_wscast_end_sure(ngx_wscast_remote_t *remote,
+    const wscast_end_t *end);
 
 
 /* redis_lease.c */

@@ -18,7 +18,9 @@
  * envelope or plain data, messages kept at most, their ttl in ms, an epoch for
  * a channel that has none, and, if the caller knows, epoch and offset that the
  * channel had already: if Redis has less it has lost the end, and another epoch
- * begins.  Answers epoch, offset, 1 if the key was known, receivers.
+ * begins; and the time in the envelope that was there, 8 bytes: so if Redis has
+ * another there, since it has given the offset out again.  Answers epoch,
+ * offset, 1 if the key was known, receivers.
  *
  * An entry of the stream has the id OFFSET-TIME and one field: the time of
  * Redis, ms, with the envelope.  HSET, the last write, is what makes it count:
@@ -29,7 +31,7 @@
 
 const wscast_str_t  ngx_wscast_script_publish = wscast_string(
     "local stream, meta, key = KEYS[1], KEYS[2], KEYS[3]\n"
-    "local name, body, count, ttl, fresh, known, seen = unpack(ARGV)\n"
+    "local name, body, count, ttl, fresh, known, seen, time = unpack(ARGV)\n"
     "local t = redis.call('TIME')\n"
     "local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
     "\n"
@@ -84,12 +86,18 @@ const wscast_str_t  ngx_wscast_script_publish = wscast_string(
     "    return redis.error_reply('ERR not an envelope')\n"
     "end\n"
     "\n"
+    "local function another()\n"
+    "    local x = time\n"
+    "        and redis.call('XREVRANGE', stream, seen, seen, 'COUNT', 1)[1]\n"
+    "    return x and x[2][2]:sub(5, 12) ~= time\n"
+    "end\n"
+    "\n"
     "local new = not epoch\n"
     "\n"
     "if new then\n"
     "    epoch, offset = fresh, 0\n"
     "    redis.call('DEL', stream)\n"
-    "elseif epoch == known and offset < tonumber(seen) then\n"
+    "elseif epoch == known and (offset < tonumber(seen) or another()) then\n"
     "    epoch = fresh\n"
     "end\n"
     "\n"
@@ -150,12 +158,14 @@ const wscast_str_t  ngx_wscast_script_publish = wscast_string(
 
 
 /*
- * KEYS: meta.  ARGV: a fresh epoch, ttl, and as above epoch and offset that the
- * channel had already.  Answers epoch, offset.
+ * KEYS: meta, and with a time: stream.  ARGV: a fresh epoch, ttl, and as above
+ * epoch and offset that the channel had already, and the time.  Answers epoch,
+ * offset.
  */
 
 const wscast_str_t  ngx_wscast_script_position = wscast_string(
-    "local meta, fresh, ttl, known, seen = KEYS[1], unpack(ARGV)\n"
+    "local meta, stream = KEYS[1], KEYS[2]\n"
+    "local fresh, ttl, known, seen, time = unpack(ARGV)\n"
     "local e, o = unpack(redis.call('HMGET', meta, 'e', 'o'))\n"
     "\n"
     "if not e then\n"
@@ -165,7 +175,15 @@ const wscast_str_t  ngx_wscast_script_position = wscast_string(
     "\n"
     "redis.call('PEXPIRE', meta, ttl + 604800000)\n"
     "\n"
-    "if e == known and (tonumber(o) or 0) < tonumber(seen) then\n"
+    "local function another()\n"
+    "    local x = time\n"
+    "        and redis.call('XREVRANGE', stream, seen, seen, 'COUNT', 1)[1]\n"
+    "    return x and x[2][2]:sub(5, 12) ~= time\n"
+    "end\n"
+    "\n"
+    "if e == known\n"
+    "    and ((tonumber(o) or 0) < tonumber(seen) or another())\n"
+    "then\n"
     "    e = fresh\n"
     "    redis.call('HSET', meta, 'e', e, 'o', o or 0)\n"
     "end\n"

@@ -1,4 +1,5 @@
 #include "store_inner.h"
+#include "../base/envelope.h"
 
 
 #define NGX_WSCAST_BURY  64         /* members in one transaction */
@@ -10,7 +11,7 @@ typedef struct {
     wscast_stamp_t             stamp;
     ngx_wscast_store_t        *store;
     wscast_str_t               channel;
-    const wscast_position_t   *position;
+    wscast_end_t               end;
 } ngx_wscast_store_mark_t;
 
 
@@ -316,7 +317,9 @@ ngx_wscast_store_append(ngx_wscast_store_t *store, wscast_str_t channel,
     mark.stamp.finish = ngx_wscast_store_finish;
     mark.store = store;
     mark.channel = channel;
-    mark.position = position;
+    mark.end.position = *position;
+    mark.end.time = bytes.data[2] == WSCAST_PUB_BROKEN
+                    ? 0 : wscast_envelope_time(bytes.data);
 
     return ngx_wscast_bus_relay(store->bus, channel, bytes, &mark.stamp);
 }
@@ -336,7 +339,7 @@ ngx_wscast_store_apply(wscast_stamp_t *stamp, u_char *body, size_t len,
     ngx_wscast_store_vacate(store, mark->channel.len);
     wscast_heap_begin(&store->heap);
 
-    rc = wscast_history_mark(&store->history, mark->channel, mark->position,
+    rc = wscast_history_mark(&store->history, mark->channel, &mark->end,
                              ngx_wscast_now());
 
     if (rc == WSCAST_OK && !wscast_heap_failed(&store->heap)) {
@@ -375,11 +378,15 @@ ngx_int_t
 ngx_wscast_store_mark(ngx_wscast_store_t *store, wscast_str_t channel,
     const wscast_position_t *position)
 {
+    wscast_end_t     end;
     wscast_status_t  rc;
 
     if (!store->ready) {
         return NGX_ERROR;
     }
+
+    end.position = *position;
+    end.time = 0;
 
     ngx_wscast_store_lock(store);
 
@@ -391,7 +398,7 @@ ngx_wscast_store_mark(ngx_wscast_store_t *store, wscast_str_t channel,
     ngx_wscast_store_vacate(store, channel.len);
     wscast_heap_begin(&store->heap);
 
-    rc = wscast_history_mark(&store->history, channel, position,
+    rc = wscast_history_mark(&store->history, channel, &end,
                              ngx_wscast_now());
 
     rc = ngx_wscast_store_end(store, rc);

@@ -84,8 +84,8 @@ wscast_status_t ngx_wscast_store_bury(ngx_wscast_store_t *store,
 void ngx_wscast_store_own(ngx_wscast_store_t *store);
 
 /*
- * store.c: appends an envelope and says in one with it that this host has got
- * as far as position.  As ngx_wscast_bus_relay().
+ * store.c: appends an envelope, which is whole, and says in one with it that
+ * this host has got as far as position.  As ngx_wscast_bus_relay().
  */
 wscast_status_t ngx_wscast_store_append(ngx_wscast_store_t *store,
     wscast_str_t channel, wscast_str_t bytes,

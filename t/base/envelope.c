@@ -289,6 +289,7 @@ test_stamp(void)
     ok(wscast_envelope_decode(f.channel, wscast_str(bytes, EXAMPLE), NOW, &got)
        == WSCAST_OK && same(&f, &got),
        "a stamp says where it is, and changes nothing else");
+    ok(wscast_envelope_time(bytes) == f.time, "its time is read by itself");
 
     wscast_envelope_stamp(bytes, 1, 2);
     ok(wscast_envelope_decode(f.channel, wscast_str(bytes, EXAMPLE), NOW, &got)

@@ -73,6 +73,13 @@ story(void)
 }
 
 
+uint64_t
+ngx_wscast_now(void)
+{
+    return 1700000000500;
+}
+
+
 /* nginx */
 
 

@@ -3,20 +3,6 @@
 #include "history_case.h"
 
 
-/* Inside a transaction: somebody else takes all blocks. */
-
-static void
-take_all(void)
-{
-    if (wscast_heap_alloc(&heap, (size_t) wscast_heap_free_blocks(&heap)
-                                 * WSCAST_CELL_FIXED)
-        == 0)
-    {
-        abort();
-    }
-}
-
-
 static void
 test_position(void)
 {
@@ -227,11 +213,12 @@ test_too_long(void)
 static void
 test_mark(void)
 {
-    wscast_position_t  p;
+    wscast_end_t  p;
 
     begin(SMALL);
-    p.epoch = 3;
-    p.offset = 10;
+    p.time = 0;
+    p.position.epoch = 3;
+    p.position.offset = 10;
 
     wscast_heap_begin(&heap);
     is_int(wscast_history_mark(&history, s("c"), &p, clock_ms), WSCAST_OK,
@@ -240,7 +227,7 @@ test_mark(void)
     wscast_history_position(&history, s("c"), 0, clock_ms, &at);
     ok(at.epoch == 3 && at.offset == 10, "it says how far");
 
-    p.offset = 12;
+    p.position.offset = 12;
     wscast_heap_begin(&heap);
     wscast_history_mark(&history, s("c"), &p, clock_ms);
     wscast_heap_abort(&heap);
@@ -250,8 +237,8 @@ test_mark(void)
     publish("c", 5, 1000, "x");
     ok(at.epoch == 3 && at.offset == 11, "a message goes on from it");
 
-    p.epoch = 4;
-    p.offset = 1;
+    p.position.epoch = 4;
+    p.position.offset = 1;
     wscast_heap_begin(&heap);
     wscast_history_mark(&history, s("c"), &p, clock_ms);
     wscast_heap_commit(&heap);

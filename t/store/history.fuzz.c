@@ -13,6 +13,7 @@
 #include "../../src/store/heap_blocks.c"
 #include "../../src/store/history.c"
 #include "../../src/store/history_objects.c"
+#include "../../src/store/history_end.c"
 #include "../../src/store/history_read.c"
 #include "../../src/store/history_check.c"
 

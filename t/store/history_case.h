@@ -13,6 +13,7 @@
 
 #include "../../src/store/history.c"
 #include "../../src/store/history_objects.c"
+#include "../../src/store/history_end.c"
 #include "../../src/store/history_read.c"
 #include "../../src/store/history_check.c"
 
@@ -39,6 +40,20 @@ begin(size_t n)
     fresh(n);
     wscast_history_init(&history, &heap, 42);
     clock_ms = 1000000;
+}
+
+
+/* Inside a transaction: somebody else takes all blocks. */
+
+static inline void
+take_all(void)
+{
+    if (wscast_heap_alloc(&heap, (size_t) wscast_heap_free_blocks(&heap)
+                                 * WSCAST_CELL_FIXED)
+        == 0)
+    {
+        abort();
+    }
 }
 
 

@@ -190,6 +190,7 @@ do_mark(unsigned channel, uint64_t epoch, uint64_t ahead)
 {
     channel_t          *c;
     wscast_keep_t       k;
+    wscast_end_t        end;
     wscast_position_t   p;
 
     memset(&k, 0, sizeof(k));
@@ -202,9 +203,12 @@ do_mark(unsigned channel, uint64_t epoch, uint64_t ahead)
     c = &channels[channel];
     p.epoch = epoch;
     p.offset = (c->exists && c->epoch == epoch ? c->offset : 0) + ahead;
+    end.position = p;
+    end.time = clock_ms;
 
     wscast_heap_begin(&heap);
-    MUST(wscast_history_mark(&history, k.channel, &p, clock_ms) == WSCAST_OK);
+    MUST(wscast_history_mark(&history, k.channel, &end, clock_ms)
+         == WSCAST_OK);
     wscast_heap_commit(&heap);
 
     if (!c->exists) {

@@ -24,10 +24,11 @@ static const char *const  known[] = { "k0", "k1", "k2", "old" };
 static size_t
 digest(char *text)
 {
-    size_t         n;
-    uint32_t       cell;
-    unsigned       i, j;
-    wscast_keep_t  k;
+    size_t           n;
+    uint32_t         cell;
+    unsigned         i, j;
+    wscast_keep_t    k;
+    wscast_entry_t  *e;
 
     n = 0;
 
@@ -44,6 +45,15 @@ digest(char *text)
         if (packed.len) {
             memcpy(text + n, packed.data, packed.len);
             n += packed.len;
+        }
+
+        if (wscast_history_find(&history, s(names[i]), &cell) == WSCAST_OK) {
+            e = wscast_heap_at(&heap, cell);
+
+            n += (size_t) sprintf(text + n, "%llu %llu %llu ",
+                                  (unsigned long long) e->end_epoch,
+                                  (unsigned long long) e->end_offset,
+                                  (unsigned long long) e->end_time);
         }
 
         for (j = 0; j < sizeof(known) / sizeof(known[0]); j++) {
@@ -169,10 +179,11 @@ forget(void)
 static void
 mark(void)
 {
-    wscast_position_t  p;
+    wscast_end_t  p;
 
-    p.epoch = 8;
-    p.offset = 800;
+    p.position.epoch = 8;
+    p.position.offset = 800;
+    p.time = 80;
 
     wscast_heap_recover(&heap, tail);
     wscast_heap_begin(&heap);
@@ -180,6 +191,34 @@ mark(void)
     wscast_heap_hang(&heap, COMMIT);
     wscast_heap_put(&tail, COMMIT);
     wscast_heap_commit(&heap);
+}
+
+
+static void
+given_to(const char *channel)
+{
+    wscast_end_t  end;
+
+    end.position.epoch = 5;
+    end.position.offset = 500;
+    end.time = 50;
+
+    wscast_heap_recover(&heap, tail);
+    wscast_history_given(&history, s(channel), &end, clock_ms);
+}
+
+
+static void
+given_first(void)
+{
+    given_to(names[4]);
+}
+
+
+static void
+given(void)
+{
+    given_to("d");
 }
 
 
@@ -312,6 +351,8 @@ main(void)
     test("a publish that trims, with a key of old", publish_again, 1, 1);
     test("a publish without history", publish_key_only, 1, 1);
     test("a mark", mark, 1, 1);
+    test("the first end that is known of a channel", given_first, 1, 0);
+    test("an end", given, 1, 0);
     test("a first question", position, 1, 0);
     test("a later question", position_again, 1, 0);
     test("forgetting", forget, 1, 0);

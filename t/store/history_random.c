@@ -3,6 +3,7 @@
 #include "heap_case.h"
 #include "../../src/store/history.c"
 #include "../../src/store/history_objects.c"
+#include "../../src/store/history_end.c"
 #include "../../src/store/history_read.c"
 #include "../../src/store/history_check.c"
 

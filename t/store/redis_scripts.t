@@ -97,6 +97,36 @@ sub range {
     is_deeply(range('lost', upto => 99)->[1], 8, '... and there is no more');
 }
 
+# -- its end was lost, and its offset given out again --------------------
+
+{
+    my ($other, $third) = ('b' x 16, 'c' x 16);
+    my @keys  = (key('again', 'meta'), key('again', 'stream'));
+    my $first = pack 'Q>', 1_700_000_000_001;
+    my $again = pack 'Q>', 1_700_000_000_002;
+    my $at    = sub { my ($e) = @_; substr $e, 4, 8, $_[1]; return $e };
+
+    publish('again', $at->(with_data('"1"'), $first));
+    publish('again', $at->(with_data('"2"'), $again));
+
+    is_deeply(publish('again', with_data('"3"'), epoch => $other,
+        known => [$EPOCH, 2, $again]), [$EPOCH, 3, 0, 0],
+        'who knows the message that is there publishes on');
+    is_deeply(call('position', \@keys, $other, 60000, $EPOCH, 1, $first),
+        [$EPOCH, 3], '... and who asks learns the same');
+    is_deeply(publish('again', with_data('"4"'), epoch => $other,
+        known => [$EPOCH, 2, $first]), [$other, 4, 0, 0],
+        'who knows another one there begins another epoch');
+    is_deeply(call('position', \@keys, $third, 60000, $other, 2, $first),
+        [$third, 4], '... as does who asks');
+
+    $redis->command('DEL', $keys[1]);
+    is_deeply(call('position', \@keys, $other, 60000, $third, 2, $first),
+        [$third, 4], 'of what is not kept nobody can tell');
+    is_deeply(publish('again', with_data('"5"'), epoch => $other,
+        known => [$third, 2, $first]), [$third, 5, 0, 0], '... nor then');
+}
+
 {
     # only the stream is left: its offsets are of nobody's count
     publish('half', with_data('"x"')) for 1 .. 3;

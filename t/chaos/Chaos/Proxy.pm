@@ -9,8 +9,10 @@ package Chaos::Proxy;
 #   $proxy->tell('refuse');    and take no new ones
 #   $proxy->tell('half');      pass nothing on, and say nothing of it
 #   $proxy->tell('deaf');      the same, of what Redis says
+#   $proxy->tell('mute');      the same, of what it says to subscribers
+#   $proxy->tell('to 6380');   new connections go there
 #   $proxy->tell('delay 50');  pass everything on 50 ms later
-#   $proxy->tell('heal');      after half and deaf: reset what was open
+#   $proxy->tell('heal');      after half, deaf and mute: reset what was open
 #
 # The process ends with the one that started it.
 
@@ -118,8 +120,13 @@ sub _obey {
         return;
     }
 
+    if ($verb eq 'to') {
+        $self->{target} = $value;
+        return;
+    }
+
     $self->_close($_, 1) for $verb eq 'cut' || $verb eq 'refuse'
-        || $verb eq 'heal' && $self->{mode} =~ /half|deaf/
+        || $verb eq 'heal' && $self->{mode} =~ /half|deaf|mute/
         ? values %{ $self->{pairs} } : ();
 
     if ($verb eq 'refuse') {
@@ -187,8 +194,10 @@ sub _serve {
             }
 
             my $mode = $self->{mode};
+            $pair->[0]{subscribes} ||= !$i && $bytes =~ /SUBSCRIBE/;
             push @{ $other->{queue} }, [time + $self->{delay}, $bytes]
-                if $n && $mode ne 'half' && !($mode eq 'deaf' && $i);
+                if $n && $mode ne 'half' && !($mode eq 'deaf' && $i)
+                && !($mode eq 'mute' && $i && $pair->[0]{subscribes});
         }
 
         while (vec($win, $side->{fd}, 1) && @{ $side->{queue} }
