@@ -10,6 +10,7 @@ static void ngx_wscast_link_found(ngx_wscast_redis_link_t *link);
 static void ngx_wscast_link_wrong(ngx_wscast_redis_link_t *link,
     redisReply *reply);
 static void ngx_wscast_link_timer_handler(ngx_event_t *ev);
+static void ngx_wscast_link_forget(ngx_wscast_redis_link_t *link);
 static ngx_msec_t ngx_wscast_link_pause(ngx_wscast_redis_link_t *link);
 static void ngx_wscast_link_drop(ngx_wscast_redis_link_t *link);
 
@@ -39,12 +40,20 @@ void
 ngx_wscast_redis_link_at(ngx_wscast_redis_link_t *link,
     const ngx_sockaddr_t *sockaddr, socklen_t socklen)
 {
-    link->fixed = (sockaddr != NULL);
-
     if (sockaddr == NULL) {
+        link->found = NGX_WSCAST_FOUND_LISTED;
         return;
     }
 
+    ngx_wscast_link_server(link, NGX_WSCAST_FOUND_GIVEN, sockaddr, socklen);
+}
+
+
+void
+ngx_wscast_link_server(ngx_wscast_redis_link_t *link, ngx_wscast_found_e found,
+    const ngx_sockaddr_t *sockaddr, socklen_t socklen)
+{
+    link->found = found;
     link->master = *sockaddr;
     link->master_len = socklen;
     link->master_name.data = link->master_text;
@@ -73,8 +82,8 @@ ngx_wscast_redis_link_close(ngx_wscast_redis_link_t *link)
 {
     ngx_wscast_link_drop(link);
 
+    ngx_wscast_link_forget(link);
     link->state = NGX_WSCAST_LINK_STOPPED;
-    link->found = 0;
     link->asked = 0;
 
     ngx_free(link->out);
@@ -130,7 +139,7 @@ ngx_wscast_link_connect(ngx_wscast_redis_link_t *link)
 }
 
 
-/* Who is next: the server that was found or named, or one of the addresses. */
+/* Who is next: the server that was told or given, or one of the addresses. */
 
 static void
 ngx_wscast_link_peer(ngx_wscast_redis_link_t *link)
@@ -143,7 +152,7 @@ ngx_wscast_link_peer(ngx_wscast_redis_link_t *link)
 
     ngx_memzero(peer, sizeof(ngx_peer_connection_t));
 
-    if (link->found || link->fixed) {
+    if (link->found != NGX_WSCAST_FOUND_LISTED) {
         peer->sockaddr = &link->master.sockaddr;
         peer->socklen = link->master_len;
         peer->name = &link->master_name;
@@ -251,7 +260,10 @@ ngx_wscast_link_step(ngx_wscast_redis_link_t *link)
     link->refused = 0;
     link->counters[WSCAST_COUNT_REDIS_LINKS]++;
 
-    if (link->found) {                  /* that sentinel is asked first again */
+    if (link->found == NGX_WSCAST_FOUND_SENTINEL) {
+
+        /* that sentinel is asked first again */
+
         link->address += link->conf->redis->naddrs - 1;
     }
 
@@ -344,7 +356,6 @@ ngx_wscast_link_found(ngx_wscast_redis_link_t *link)
 {
     ngx_wscast_link_drop(link);
 
-    link->found = 1;
     link->asked = 0;
 
     link->state = NGX_WSCAST_LINK_BACKOFF;
@@ -471,11 +482,22 @@ ngx_wscast_link_fail(ngx_wscast_redis_link_t *link, ngx_err_t err,
 
     pause = ngx_wscast_link_pause(link);
 
-    link->found = 0;
+    ngx_wscast_link_forget(link);
     link->state = NGX_WSCAST_LINK_BACKOFF;
     ngx_add_timer(&link->timer, pause);
 
     link->handler->lost(link->ctx);
+}
+
+
+/* What a sentinel has told is of one connection. */
+
+static void
+ngx_wscast_link_forget(ngx_wscast_redis_link_t *link)
+{
+    if (link->found == NGX_WSCAST_FOUND_SENTINEL) {
+        link->found = NGX_WSCAST_FOUND_LISTED;
+    }
 }
 
 

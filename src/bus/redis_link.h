@@ -73,6 +73,15 @@ typedef enum {
 } ngx_wscast_link_e;
 
 
+/* Who has found the server that is next, or is connected. */
+
+typedef enum {
+    NGX_WSCAST_FOUND_LISTED = 0,    /* it is of the configuration, in turn */
+    NGX_WSCAST_FOUND_SENTINEL,      /* a sentinel, for one connection */
+    NGX_WSCAST_FOUND_GIVEN          /* the owner: _at(), for all to come */
+} ngx_wscast_found_e;
+
+
 typedef struct {
     ngx_wscast_bus_conf_t                   *conf;
     const ngx_wscast_redis_link_handler_t   *handler;
@@ -85,6 +94,7 @@ typedef struct {
     u_char                                   reason[NGX_WSCAST_LINK_REASON];
 
     ngx_wscast_link_e                        state;
+    ngx_wscast_found_e                       found;
     ngx_peer_connection_t                    peer;
     ngx_event_t                              timer;
     redisReader                             *reader;
@@ -96,7 +106,7 @@ typedef struct {
     size_t                                   out_size;
 
     ngx_uint_t                               address;   /* tried last */
-    ngx_sockaddr_t                           master;    /* told by a sentinel */
+    ngx_sockaddr_t                           master;    /* if not listed */
     socklen_t                                master_len;
     ngx_str_t                                master_name;
     u_char                                   master_text[NGX_SOCKADDR_STRLEN];
@@ -104,10 +114,6 @@ typedef struct {
                                                            has answered */
     ngx_uint_t                               failures;  /* since it was ready */
 
-    unsigned                                 found:1;   /* master is the next,
-                                                           or is connected */
-    unsigned                                 fixed:1;   /* master is the only
-                                                           one to connect to */
     unsigned                                 heard:1;   /* since last probed */
     unsigned                                 probing:1;
     unsigned                                 full:1;    /* writable() is owed */

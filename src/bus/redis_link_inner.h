@@ -16,6 +16,9 @@
 /* redis_link.c */
 void ngx_wscast_link_connected(ngx_wscast_redis_link_t *link);
 void ngx_wscast_link_secured(ngx_wscast_redis_link_t *link);
+void ngx_wscast_link_server(ngx_wscast_redis_link_t *link,
+    ngx_wscast_found_e found, const ngx_sockaddr_t *sockaddr,
+    socklen_t socklen);
 void ngx_wscast_link_answer(ngx_wscast_redis_link_t *link, redisReply *reply);
 void ngx_wscast_link_fail(ngx_wscast_redis_link_t *link, ngx_err_t err,
     const char *what);
@@ -41,7 +44,8 @@ const char *ngx_wscast_link_told(ngx_wscast_redis_link_t *link,
 
 /* 1 if the link has to ask, or is asking, a sentinel. */
 #define ngx_wscast_link_asking(link)                                          \
-    ((link)->conf->redis_master.len && !(link)->found)
+    ((link)->conf->redis_master.len                                           \
+     && (link)->found == NGX_WSCAST_FOUND_LISTED)
 
 
 #endif /* NGX_WSCAST_REDIS_LINK_INNER_H */

@@ -56,8 +56,7 @@ ngx_wscast_link_told(ngx_wscast_redis_link_t *link, redisReply *reply)
                "announce-hostnames no";
     }
 
-    ngx_wscast_redis_link_at(link, &sockaddr, len);
-    link->fixed = 0;                    /* for one connection: link->found */
+    ngx_wscast_link_server(link, NGX_WSCAST_FOUND_SENTINEL, &sockaddr, len);
 
     return NULL;
 }
@@ -117,8 +116,9 @@ ngx_uint_t
 ngx_wscast_redis_link_differ(ngx_wscast_redis_link_t *a,
     ngx_wscast_redis_link_t *b)
 {
-    return a->found && ngx_wscast_redis_link_ready(a)
-           && b->found && ngx_wscast_redis_link_ready(b)
+    return a->found == NGX_WSCAST_FOUND_SENTINEL
+           && b->found == NGX_WSCAST_FOUND_SENTINEL
+           && ngx_wscast_redis_link_ready(a) && ngx_wscast_redis_link_ready(b)
            && ngx_cmp_sockaddr(a->peer.sockaddr, a->peer.socklen,
                                b->peer.sockaddr, b->peer.socklen, 1)
               != NGX_OK;
