@@ -424,7 +424,6 @@ ngx_wscast_bus_record(void *ctx, wscast_record_t *rec)
 static void
 ngx_wscast_bus_lost(void *ctx)
 {
-    wscast_slotset_t   wake;
     ngx_wscast_bus_t  *bus;
 
     bus = ctx;
@@ -433,18 +432,8 @@ ngx_wscast_bus_lost(void *ctx)
                   "wscast: this worker fell behind on the bus of hub \"%V\": "
                   "its clients have to reconnect", &bus->conf->name);
 
-    wscast_ring_resign(&bus->local.ring, &wake);
-    ngx_wscast_local_wake(&bus->local, &wake);
-
     bus->handler->lapped(bus->ctx);
-
-    if (bus->redis_open) {
-        ngx_wscast_redis_follow(&bus->redis);
-    }
-
-    bus->epoch = 0;
-    bus->role = NGX_WSCAST_BUS_FOLLOWER;
-    ngx_wscast_bus_leader(bus);
+    ngx_wscast_bus_anew(bus);
 }
 
 

@@ -55,6 +55,12 @@ struct ngx_wscast_bus_s {
 /* leader.c: follows the leader, or becomes it where there is none. */
 void ngx_wscast_bus_leader(ngx_wscast_bus_t *bus);
 
+/*
+ * leader.c: gives up what it leads or inherits and forgets what it was told; in
+ * a new epoch all workers say anew what they listen to.
+ */
+void ngx_wscast_bus_anew(ngx_wscast_bus_t *bus);
+
 /* leader.c: once a second. */
 void ngx_wscast_bus_leader_tick(ngx_wscast_bus_t *bus);
 

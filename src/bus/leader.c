@@ -25,6 +25,8 @@ static ngx_int_t ngx_wscast_bus_confirmed(void *ctx, wscast_str_t channel,
     ngx_uint_t missed);
 static void ngx_wscast_bus_unsubscribed(void *ctx,
     const wscast_str_t *channel);
+static void ngx_wscast_bus_say(ngx_wscast_bus_t *bus, ngx_uint_t kind,
+    uint64_t arg, wscast_str_t channel);
 static void ngx_wscast_bus_send(ngx_wscast_bus_t *bus, ngx_uint_t kind,
     uint64_t to, uint64_t arg, wscast_str_t channel);
 
@@ -46,7 +48,6 @@ void
 ngx_wscast_bus_leader(ngx_wscast_bus_t *bus)
 {
     uint64_t                epoch;
-    wscast_str_t            none;
     ngx_wscast_bus_role_e   role;
 
     if (bus->conf->redis == NULL || !ngx_wscast_local_ready(&bus->local)) {
@@ -97,10 +98,8 @@ ngx_wscast_bus_leader(ngx_wscast_bus_t *bus)
     bus->passed = 0;
 
     bus->handler->recall(bus->ctx);
-
-    none = wscast_str(NULL, 0);
-    ngx_wscast_bus_send(bus, WSCAST_REC_RECALLED, bus->local.ring.sh->heir,
-                        epoch, none);
+    ngx_wscast_bus_say(bus, WSCAST_REC_RECALLED, epoch,
+                       wscast_str(NULL, 0));
 
     if (bus->exiting && role == NGX_WSCAST_BUS_LEADER
         && !bus->hold.timer_set)
@@ -171,7 +170,7 @@ ngx_wscast_bus_turn(ngx_wscast_bus_t *bus, ngx_wscast_bus_role_e role,
         ngx_wscast_redis_inherit(&bus->redis, epoch);
 
     } else if (role == NGX_WSCAST_BUS_LEADER) {
-        ngx_wscast_redis_lead(&bus->redis);
+        ngx_wscast_redis_lead(&bus->redis, epoch);
     }
 }
 
@@ -361,10 +360,26 @@ ngx_wscast_bus_leader_tick(ngx_wscast_bus_t *bus)
         bus->late = 0;
 
     } else if (++bus->late == NGX_WSCAST_HANDED_TICKS) {
-        ngx_wscast_redis_follow(&bus->redis);
-        ngx_wscast_redis_lead(&bus->redis);
-        bus->handler->recall(bus->ctx);
+        ngx_wscast_bus_anew(bus);
     }
+}
+
+
+void
+ngx_wscast_bus_anew(ngx_wscast_bus_t *bus)
+{
+    wscast_slotset_t  wake;
+
+    wscast_ring_resign(&bus->local.ring, &wake);
+    ngx_wscast_local_wake(&bus->local, &wake);
+
+    if (bus->redis_open) {
+        ngx_wscast_redis_follow(&bus->redis);
+    }
+
+    bus->epoch = 0;
+    bus->role = NGX_WSCAST_BUS_FOLLOWER;
+    ngx_wscast_bus_leader(bus);
 }
 
 
@@ -435,15 +450,23 @@ void
 ngx_wscast_bus_tell(ngx_wscast_bus_t *bus, ngx_uint_t kind,
     wscast_str_t channel)
 {
-    wscast_ring_sh_t  *sh;
+    ngx_wscast_bus_say(bus, kind, bus->local.ring.nonce, channel);
+}
 
-    sh = bus->local.ring.sh;
 
-    ngx_wscast_bus_send(bus, kind, sh->leader, bus->local.ring.nonce, channel);
+static void
+ngx_wscast_bus_say(ngx_wscast_bus_t *bus, ngx_uint_t kind, uint64_t arg,
+    wscast_str_t channel)
+{
+    uint64_t  leader, heir;
 
-    if (sh->heir != sh->leader) {
-        ngx_wscast_bus_send(bus, kind, sh->heir, bus->local.ring.nonce,
-                            channel);
+    leader = bus->local.ring.sh->leader;
+    heir = bus->local.ring.sh->heir;
+
+    ngx_wscast_bus_send(bus, kind, leader, arg, channel);
+
+    if (heir != leader) {
+        ngx_wscast_bus_send(bus, kind, heir, arg, channel);
     }
 }
 

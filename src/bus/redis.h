@@ -119,7 +119,9 @@ struct ngx_wscast_redis_s {
     ngx_uint_t                gaps;         /* channels, since the last loss */
 
     uint64_t                  epoch;        /* of a handover */
-    wscast_slotset_t          recalled;     /* heir: who has told it all */
+    uint64_t                  begun;        /* leader, heir: its epoch when it
+                                               became that */
+    wscast_slotset_t          recalled;     /* who has told it all since */
     ngx_uint_t                waiting;      /* s, at markers */
     uint64_t                  since;        /* ms since 1970: servers have
                                                changed, perhaps */
@@ -173,8 +175,8 @@ uint64_t ngx_wscast_redis_since(ngx_wscast_redis_t *redis);
 void ngx_wscast_redis_announce(ngx_wscast_redis_t *redis,
     wscast_str_t channel);
 
-/* This worker becomes the leader, or is it no more. */
-void ngx_wscast_redis_lead(ngx_wscast_redis_t *redis);
+/* This worker becomes the leader, in this epoch, or is it no more. */
+void ngx_wscast_redis_lead(ngx_wscast_redis_t *redis, uint64_t epoch);
 void ngx_wscast_redis_follow(ngx_wscast_redis_t *redis);
 
 /* A WANT, RECALL or UNWANT for the leader. */

@@ -33,6 +33,10 @@ typedef struct {
 } ngx_wscast_redis_channel_t;
 
 
+/* redis_subscribe.c: may somebody have been on it before this leader was? */
+ngx_uint_t ngx_wscast_redis_untold(ngx_wscast_redis_t *redis,
+    const ngx_wscast_redis_channel_t *ch);
+
 /* redis_subscribe.c: at who has its slot; lets its clients in if that fails. */
 void ngx_wscast_redis_subscribe(ngx_wscast_redis_t *redis,
     ngx_wscast_redis_channel_t *ch);

@@ -230,7 +230,8 @@ ngx_wscast_redis_take_over(ngx_wscast_redis_t *redis, ngx_uint_t doubtful)
     {
         ch = wscast_container(node, ngx_wscast_redis_channel_t, node);
 
-        ch->missed = doubtful;
+        ch->missed = doubtful
+                     || (ch->fresh && ngx_wscast_redis_untold(redis, ch));
 
         if (!ch->live) {
             continue;

@@ -79,8 +79,6 @@ ngx_wscast_redis_handover_end(ngx_wscast_redis_t *redis)
         node->sent = 0;
         node->marked = 0;
     }
-
-    ngx_memzero(&redis->recalled, sizeof(wscast_slotset_t));
 }
 
 
@@ -210,7 +208,7 @@ ngx_wscast_redis_inherit(ngx_wscast_redis_t *redis, uint64_t epoch)
     redis->epoch = epoch;
     redis->apprentice = 1;
 
-    ngx_wscast_redis_lead(redis);
+    ngx_wscast_redis_lead(redis, epoch);
 }
 
 
@@ -218,12 +216,15 @@ void
 ngx_wscast_redis_recalled(ngx_wscast_redis_t *redis,
     const wscast_record_t *rec)
 {
-    if (redis->apprentice && rec->arg == redis->epoch
-        && rec->from < WSCAST_SLOTS)
+    if (!redis->leading || rec->from >= WSCAST_SLOTS
+        || (redis->apprentice ? rec->arg != redis->epoch
+                              : rec->arg < redis->begun))
     {
-        wscast_slotset_add(&redis->recalled, rec->from);
-        ngx_wscast_redis_handover_check(redis);
+        return;
     }
+
+    wscast_slotset_add(&redis->recalled, rec->from);
+    ngx_wscast_redis_handover_check(redis);
 }
 
 

@@ -13,7 +13,7 @@ static void ngx_wscast_redis_forget(ngx_wscast_redis_t *redis,
 
 
 void
-ngx_wscast_redis_lead(ngx_wscast_redis_t *redis)
+ngx_wscast_redis_lead(ngx_wscast_redis_t *redis, uint64_t epoch)
 {
     ngx_uint_t                i;
     ngx_wscast_redis_node_t  *node;
@@ -23,6 +23,8 @@ ngx_wscast_redis_lead(ngx_wscast_redis_t *redis)
     }
 
     redis->leading = 1;
+    redis->begun = epoch;
+    ngx_memzero(&redis->recalled, sizeof(wscast_slotset_t));
 
     ngx_wscast_redis_each(redis, i, node) {
         ngx_wscast_redis_link_open(&node->subscriber, redis->local->counters);
@@ -156,8 +158,12 @@ ngx_wscast_redis_channel(ngx_wscast_redis_t *redis,
 
     ch->slot = ngx_wscast_redis_slot(redis, name);
     ch->at = ngx_wscast_redis_owner(redis, ch->slot);
-    ch->missed = (rec->kind == WSCAST_REC_RECALL && !redis->apprentice);
     ch->fresh = (rec->kind == WSCAST_REC_WANT);
+
+    /* as an heir it will be judged when the leader has ended */
+
+    ch->missed = !redis->apprentice
+                 && (!ch->fresh || ngx_wscast_redis_untold(redis, ch));
 
     if (wscast_map_insert(&redis->channels, &ch->node) != WSCAST_OK) {
         wscast_free(ch);
@@ -165,6 +171,31 @@ ngx_wscast_redis_channel(ngx_wscast_redis_t *redis,
     }
 
     return ch;
+}
+
+
+/*
+ * A worker that has not told this leader yet what it listens to, because it
+ * stood still when the old one died, may have been on a channel that is new
+ * only for who asks for it first.
+ */
+
+ngx_uint_t
+ngx_wscast_redis_untold(ngx_wscast_redis_t *redis,
+    const ngx_wscast_redis_channel_t *ch)
+{
+    ngx_uint_t        i, untold;
+    wscast_slotset_t  slots;
+
+    wscast_ring_listeners(&redis->local->ring, ch->channel, &slots);
+
+    untold = 0;
+
+    for (i = 0; i < WSCAST_SLOT_WORDS; i++) {
+        untold |= (slots.w[i] & ~redis->recalled.w[i]) != 0;
+    }
+
+    return untold;
 }
 
 

@@ -21,6 +21,8 @@ static wscast_status_t wscast_ring_put(wscast_ring_t *r,
     size_t size, wscast_slotset_t *targets, wscast_slotset_t *wake);
 static void wscast_ring_targets(const wscast_ring_t *r,
     const wscast_record_t *rec, uint64_t hash, wscast_slotset_t *targets);
+static void wscast_ring_interested(const wscast_ring_t *r, uint64_t hash,
+    wscast_slotset_t *slots);
 static int wscast_ring_room(wscast_ring_t *r, uint64_t end,
     wscast_slotset_t *wake);
 static uint64_t wscast_ring_slowest(wscast_ring_t *r, uint64_t end,
@@ -244,19 +246,35 @@ static void
 wscast_ring_targets(const wscast_ring_t *r, const wscast_record_t *rec,
     uint64_t hash, wscast_slotset_t *targets)
 {
-    unsigned   i;
-    uint64_t  *bucket;
-
     if (rec->to != WSCAST_NO_SLOT) {
         wscast_slotset_add(targets, rec->to % WSCAST_SLOTS);
-        return;
+
+    } else {
+        wscast_ring_interested(r, hash, targets);
     }
+}
+
+
+static void
+wscast_ring_interested(const wscast_ring_t *r, uint64_t hash,
+    wscast_slotset_t *slots)
+{
+    unsigned   i;
+    uint64_t  *bucket;
 
     bucket = wscast_ring_bucket(r, hash);
 
     for (i = 0; i < WSCAST_SLOT_WORDS; i++) {
-        targets->w[i] = wscast_load(&bucket[i]);
+        slots->w[i] = wscast_load(&bucket[i]);
     }
+}
+
+
+void
+wscast_ring_listeners(const wscast_ring_t *r, wscast_str_t channel,
+    wscast_slotset_t *slots)
+{
+    wscast_ring_interested(r, wscast_hash(r->sh->seed, channel), slots);
 }
 
 

@@ -156,7 +156,7 @@ typedef enum {
     WSCAST_REC_WANT,            /* to the leader: the sender's first subscriber;
                                    arg: the sender's nonce */
     WSCAST_REC_RECALL,          /* the same, told anew to a new leader */
-    WSCAST_REC_RECALLED,        /* to the heir: the sender has told all;
+    WSCAST_REC_RECALLED,        /* to leader and heir: the sender has told all;
                                    arg: the leader's epoch */
     WSCAST_REC_HANDED,          /* to the heir: from here on it delivers;
                                    arg: the leader's epoch */
@@ -314,6 +314,10 @@ int wscast_ring_behind(const wscast_ring_t *r);
 /* One more, one less, channel of this hash that the own slot listens to. */
 void wscast_ring_listen(wscast_ring_t *r, wscast_str_t channel);
 void wscast_ring_unlisten(wscast_ring_t *r, wscast_str_t channel);
+
+/* Who listens to a channel of this hash: perhaps more than to the channel. */
+void wscast_ring_listeners(const wscast_ring_t *r, wscast_str_t channel,
+    wscast_slotset_t *slots);
 
 /*
  * Who leads.

@@ -42,6 +42,7 @@ static uint64_t                counters[WSCAST_COUNTERS];
 static ngx_int_t               link_says;       /* to the next commands */
 static wscast_status_t         ring_says;       /* to the next appends */
 static ngx_int_t               store_says;      /* to arrived(), confirmed() */
+static wscast_slotset_t        listening;       /* to each channel */
 static char                    notes[NOTES];    /* what has happened */
 
 
@@ -70,6 +71,14 @@ story(void)
     notes[0] = '\0';
 
     return told;
+}
+
+
+void
+wscast_ring_listeners(const wscast_ring_t *r, wscast_str_t channel,
+    wscast_slotset_t *slots)
+{
+    *slots = listening;
 }
 
 

@@ -79,7 +79,7 @@ static void
 lead(void)
 {
     begin();
-    ngx_wscast_redis_lead(&redis);
+    ngx_wscast_redis_lead(&redis, 3);
     regain(&redis.nodes[0]->subscriber);
     story();
 }
@@ -264,6 +264,61 @@ test_new_leader(void)
 }
 
 
+static void
+recalled(unsigned from, uint64_t epoch)
+{
+    wscast_record_t  rec;
+
+    memset(&rec, 0, sizeof(rec));
+    rec.kind = WSCAST_REC_RECALLED;
+    rec.from = from;
+    rec.arg = epoch;
+
+    ngx_wscast_redis_recalled(&redis, &rec);
+}
+
+
+/* Slot 3 listens to whatever it is, and says so late. */
+
+static void
+test_untold(void)
+{
+    lead();
+
+    store_says = NGX_AGAIN;
+    wscast_slotset_add(&listening, 1);
+    wscast_slotset_add(&listening, 3);
+
+    recalled(1, 3);
+    recalled(3, 2);
+    recalled(WSCAST_SLOTS, 3);
+    want(WSCAST_REC_WANT, 1, "a");
+    confirm("p:a");
+    is_str(story(), "SUBSCRIBE_p:a confirmed:a:1 ",
+           "who has not told this leader all may have missed something");
+
+    want(WSCAST_REC_RECALL, 3, "a");
+    recalled(3, 4);
+    want(WSCAST_REC_WANT, 1, "b");
+    confirm("p:b");
+    is_str(story(), "SUBSCRIBE_p:b confirmed:b:0 ",
+           "who has, and is not on the channel, has not");
+
+    ngx_wscast_redis_follow(&redis);
+    ngx_wscast_redis_lead(&redis, 7);
+    regain(&redis.nodes[0]->subscriber);
+    story();
+    recalled(1, 7);
+    want(WSCAST_REC_WANT, 1, "a");
+    confirm("p:a");
+    is_str(story(), "SUBSCRIBE_p:a confirmed:a:1 ",
+           "in another epoch it must be told again");
+
+    memset(&listening, 0, sizeof(listening));
+    over();
+}
+
+
 /* The heir of a handover: slot 0, from the leader in slot 1. */
 
 static void
@@ -351,6 +406,7 @@ main(void)
     test_confirmed();
     test_internal();
     test_new_leader();
+    test_untold();
     test_heir();
 
     return done();
