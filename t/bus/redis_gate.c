@@ -319,14 +319,22 @@ test_untold(void)
 }
 
 
-/* The heir of a handover: slot 0, from the leader in slot 1. */
+/*
+ * The heir of a handover: slot 0, from the leader in slot 1.  With sleeper slot
+ * 2 listens to whatever it is, and tells nobody.
+ */
 
 static void
-test_heir(void)
+test_heir(int sleeper)
 {
     wscast_record_t  rec;
 
     begin();
+
+    if (sleeper) {
+        wscast_slotset_add(&listening, 2);
+    }
+
     store_says = NGX_AGAIN;
 
     sh.slots[0].state = WSCAST_SLOT_ACTIVE;
@@ -381,7 +389,8 @@ test_heir(void)
        "what the leader had is live");
     ok(!strstr(notes, "confirmed:old") && !strstr(notes, "confirmed:both"),
        "without a question: the marker proves that nothing was missed");
-    ok(strstr(notes, "confirmed:new:0 ") && strstr(notes, "confirmed:late:0 ")
+    ok(strstr(notes, sleeper ? "confirmed:new:1 " : "confirmed:new:0 ")
+       && strstr(notes, sleeper ? "confirmed:late:1 " : "confirmed:late:0 ")
        && !strstr(notes, "send:2:new ") && !strstr(notes, "send:2:late "),
        "for what was new meanwhile the store is asked");
     story();
@@ -392,9 +401,11 @@ test_heir(void)
 
     want(WSCAST_REC_WANT, 1, "next");
     confirm("p:next");
-    is_str(story(), "SUBSCRIBE_p:next confirmed:next:0 ",
+    is_str(story(), sleeper ? "SUBSCRIBE_p:next confirmed:next:1 "
+                            : "SUBSCRIBE_p:next confirmed:next:0 ",
            "from then on it is asked for all");
 
+    memset(&listening, 0, sizeof(listening));
     over();
 }
 
@@ -407,7 +418,8 @@ main(void)
     test_internal();
     test_new_leader();
     test_untold();
-    test_heir();
+    test_heir(0);
+    test_heir(1);
 
     return done();
 }
