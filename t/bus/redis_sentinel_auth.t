@@ -244,14 +244,20 @@ my $URL = "redis+sentinel://:server\@$list/main/3";
 
 # -- TLS -----------------------------------------------------------------
 
+# The sentinels, not the servers, want a certificate of who asks.
+
 my @secure = servers(1);
 my $watch = Wscast::Sentinel->new($secure[0], auth => ['watch'], tls => $TLS,
-    conf => ['requirepass watch', 'sentinel auth-pass main server']);
+    conf => ['requirepass watch', 'sentinel auth-pass main server',
+        'tls-auth-clients yes']);
 my $SURE = 'rediss+sentinel://:server@' . $watch->list . '/main';
+my $MINE = 'redis_sentinel_password watch; '
+    . "redis_ssl_certificate $TLS->{CERT}; "
+    . "redis_ssl_certificate_key $TLS->{KEY};";
 
 {
-    my @hosts = map { host(conf($SURE,
-        "redis_sentinel_password watch; $TRUST"), name => $_) } 'one', 'two';
+    my @hosts = map { host(conf($SURE, "$MINE $TRUST"), name => $_) }
+        'one', 'two';
     ok(wait_until(sub { up($_) }), "$_->{name}: over TLS, with both passwords")
         for @hosts;
     failover('over TLS', $watch, \@secure, @hosts);
@@ -272,8 +278,7 @@ for my $case (
         qr/certificate verify failed: it is not for "127\.0\.0\.1"/],
 ) {
     my ($name, $ssl, $what) = @$case;
-    my $host = host(conf($SURE, "redis_sentinel_password watch; $ssl"),
-        workers => 1, name => $name);
+    my $host = host(conf($SURE, "$MINE $ssl"), workers => 1, name => $name);
     ok(wait_until(sub { $host->hub->{redis_reconnects_total} > 8 }),
         "$name: is tried again and again");
     my @told = lines($host, 'error', qr/redis (?:publisher|subscriber) to/);
@@ -283,9 +288,15 @@ for my $case (
 }
 
 {
-    my $host = host(conf($SURE, 'redis_sentinel_password watch;
-        redis_ssl_verify off;'), workers => 1, name => 'unverified');
+    my $host = host(conf($SURE, "$MINE redis_ssl_verify off;"),
+        workers => 1, name => 'unverified');
     ok(wait_until(sub { up($host) }), 'redis_ssl_verify off takes all of them');
+
+    my $nobody = host(conf($SURE, "redis_sentinel_password watch; $TRUST"),
+        workers => 1, name => 'without a certificate');
+    ok(wait_until(sub { $nobody->log_text =~ /TLS: .*certificate required/ }),
+        'a sentinel that demands a certificate, and gets none, is told of');
+    is($nobody->hub->{redis_up}, 0, '... and not passed by');
 }
 
 # Nobody is told a password before who he is has been verified.
