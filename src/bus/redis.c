@@ -83,8 +83,9 @@ wscast_status_t
 ngx_wscast_redis_publish(ngx_wscast_redis_t *redis, wscast_str_t channel,
     wscast_str_t bytes, wscast_receipt_t *receipt)
 {
-    size_t                       lens[3];
-    const char                  *argv[3];
+    int                          argc;
+    size_t                       lens[5];
+    const char                  *argv[5];
     wscast_str_t                 name;
     ngx_wscast_redis_node_t     *node;
     ngx_wscast_redis_command_t   as;
@@ -106,14 +107,22 @@ ngx_wscast_redis_publish(ngx_wscast_redis_t *redis, wscast_str_t channel,
         return WSCAST_CLOSE_AWAY;
     }
 
-    argv[0] = ngx_wscast_redis_sharded(redis) ? "SPUBLISH" : "PUBLISH";
-    lens[0] = ngx_strlen(argv[0]);
-    argv[1] = (const char *) name.data;
-    lens[1] = name.len;
-    argv[2] = (const char *) bytes.data;
-    lens[2] = bytes.len;
+    if (ngx_wscast_redis_sharded(redis)) {
+        argc = ngx_wscast_guard_words(redis, argv, lens);
+        as.guarded = 1;
 
-    switch (ngx_wscast_redis_send(node, &as, 3, argv, lens, 0)) {
+    } else {
+        argv[0] = "PUBLISH";
+        lens[0] = 7;
+        argc = 1;
+    }
+
+    argv[argc] = (const char *) name.data;
+    lens[argc++] = name.len;
+    argv[argc] = (const char *) bytes.data;
+    lens[argc++] = bytes.len;
+
+    switch (ngx_wscast_redis_send(node, &as, argc, argv, lens, 0)) {
 
     case NGX_OK:
         return WSCAST_MORE;

@@ -65,6 +65,7 @@ typedef struct {
     ngx_msec_t                deadline;     /* held: it fails then */
     ngx_uint_t                asked;        /* held: node + 1 to be ASKed */
     ngx_uint_t                tries;        /* how often it has been held */
+    unsigned                  guarded:1;    /* a publish: redis_guard.c */
 } ngx_wscast_redis_command_t;
 
 

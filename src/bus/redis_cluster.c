@@ -39,6 +39,7 @@ ngx_wscast_cluster_open(ngx_wscast_redis_t *redis)
     cluster->redis = redis;
     redis->cluster = cluster;
 
+    ngx_wscast_guard_init(cluster);
     wscast_list_init(&cluster->held);
 
     cluster->timer.handler = ngx_wscast_cluster_timer;

@@ -30,6 +30,13 @@
                                                still listened to */
 
 
+typedef enum {
+    NGX_WSCAST_CLUSTER_FINE = 0,    /* it is the answer */
+    NGX_WSCAST_CLUSTER_ELSEWHERE,   /* ask there */
+    NGX_WSCAST_CLUSTER_LATER        /* ask once more */
+} ngx_wscast_cluster_verdict_e;
+
+
 struct ngx_wscast_cluster_s {
     ngx_wscast_redis_t       *redis;
 
@@ -44,6 +51,7 @@ struct ngx_wscast_cluster_s {
     wscast_list_t             held;         /* commands to be sent again */
     size_t                    held_len;     /* bytes */
     ngx_event_t               timer;
+    u_char                    guard[40];    /* the name of a script */
 
     unsigned                  known:1;      /* the scout has been answered */
     unsigned                  sharded:1;    /* it has SPUBLISH: Redis 7 */
@@ -114,6 +122,20 @@ void ngx_wscast_cluster_ready(ngx_wscast_cluster_t *cluster);
 
 /* redis_redirect.c: there is no server of this number any more. */
 void ngx_wscast_cluster_forget(ngx_wscast_cluster_t *cluster, ngx_uint_t i);
+
+/* redis_redirect.c: is it an error that begins with that? */
+ngx_uint_t ngx_wscast_cluster_is(redisReply *reply, const char *word);
+
+/* redis_guard.c: once. */
+void ngx_wscast_guard_init(ngx_wscast_cluster_t *cluster);
+
+/*
+ * redis_guard.c: what an error says of a guarded publish, unless it is one that
+ * any command may get.
+ */
+ngx_wscast_cluster_verdict_e ngx_wscast_guard_verdict(
+    ngx_wscast_cluster_t *cluster, ngx_wscast_redis_node_t *node,
+    ngx_wscast_redis_command_t *cmd, redisReply *reply);
 
 /* redis_redirect.c */
 void ngx_wscast_cluster_timer(ngx_event_t *ev);

@@ -6,7 +6,7 @@
  * a subscribing connection says), redis_gate.c (what comes
  * of it, into the ring), redis_handover.c (from one leader to the next),
  * redis_cluster.c (who owns which slot), redis_redirect.c (who was asked in
- * vain).
+ * vain), redis_guard.c (publishing at masters alone).
  */
 
 #ifndef NGX_WSCAST_REDIS_INNER_H
@@ -76,6 +76,16 @@ wscast_str_t ngx_wscast_redis_name(ngx_wscast_redis_t *redis,
 ngx_uint_t ngx_wscast_redis_slot(ngx_wscast_redis_t *redis, wscast_str_t name);
 ngx_wscast_redis_node_t *ngx_wscast_redis_owner(ngx_wscast_redis_t *redis,
     ngx_uint_t slot);
+
+
+/*
+ * redis_guard.c: SPUBLISH that no replica takes: its first 3 words,
+ * before name and payload, and how many they are; and what they call is given
+ * to a server, before they are sent there.
+ */
+int ngx_wscast_guard_words(ngx_wscast_redis_t *redis, const char **argv,
+    size_t *lens);
+void ngx_wscast_guard_load(ngx_wscast_redis_node_t *node);
 
 
 /* redis_subscriber.c: what hears of a subscribing connection. */

@@ -211,6 +211,11 @@ ngx_wscast_redis_publisher_ready(void *ctx)
     redis = node->redis;
 
     ngx_wscast_redis_changing(redis);
+
+    if (ngx_wscast_redis_sharded(redis)) {
+        ngx_wscast_guard_load(node);        /* before anything is published */
+    }
+
     ngx_wscast_redis_completed(redis);
 
     if (redis->cluster) {

@@ -7,17 +7,9 @@
  * wrong server, too), and new ones wait behind it.
  */
 
-typedef enum {
-    NGX_WSCAST_CLUSTER_FINE = 0,    /* it is the answer */
-    NGX_WSCAST_CLUSTER_ELSEWHERE,   /* ask there */
-    NGX_WSCAST_CLUSTER_LATER        /* ask once more */
-} ngx_wscast_cluster_verdict_e;
-
-
 static ngx_wscast_cluster_verdict_e ngx_wscast_cluster_verdict(
     ngx_wscast_cluster_t *cluster, ngx_wscast_redis_node_t *node,
     ngx_wscast_redis_command_t *cmd, redisReply *reply);
-static ngx_uint_t ngx_wscast_cluster_is(redisReply *reply, const char *word);
 static ngx_wscast_redis_node_t *ngx_wscast_cluster_told(
     ngx_wscast_cluster_t *cluster, ngx_wscast_redis_link_t *from,
     redisReply *reply, ngx_uint_t *slot);
@@ -148,11 +140,12 @@ ngx_wscast_cluster_verdict(ngx_wscast_cluster_t *cluster,
         return NGX_WSCAST_CLUSTER_LATER;
     }
 
-    return NGX_WSCAST_CLUSTER_FINE;
+    return cmd->guarded ? ngx_wscast_guard_verdict(cluster, node, cmd, reply)
+                        : NGX_WSCAST_CLUSTER_FINE;
 }
 
 
-static ngx_uint_t
+ngx_uint_t
 ngx_wscast_cluster_is(redisReply *reply, const char *word)
 {
     size_t  len;

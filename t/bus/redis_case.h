@@ -298,6 +298,21 @@ ngx_wscast_cluster_ready(ngx_wscast_cluster_t *cluster)
 }
 
 
+int
+ngx_wscast_guard_words(ngx_wscast_redis_t *r, const char **argv,
+    size_t *lens)
+{
+    abort();
+}
+
+
+void
+ngx_wscast_guard_load(ngx_wscast_redis_node_t *node)
+{
+    abort();
+}
+
+
 ngx_int_t
 ngx_wscast_cluster_send(ngx_wscast_cluster_t *cluster,
     ngx_wscast_redis_node_t *node, ngx_wscast_redis_command_t *cmd,

@@ -73,6 +73,54 @@ my @plain = map { "room:$_" } 1 .. 18;
 is(scalar @masters, 3, 'there are three masters');
 there($_, 'a', 'b', 'c', 'd') for @hosts;
 
+# -- publishing at masters alone -----------------------------------------
+
+# No replica takes what is published by a script.  Where a master would not
+# either, it is said as it was before there was one.
+
+{
+    my $ws = $one->ws('/ws');
+    $ws->recv_json;
+    $ws->ask({ type => 'subscribe', channel => $_ }) for 'guard:1', 'guard:2';
+
+    my $heard = sub {
+        my ($name) = @_;
+        for my $n (1, 2) {
+            my $r = api($two, POST => "channels/guard:$n", body => qq("$name"));
+            is($r->{status}, 200, "$name: it is taken");
+            is($ws->recv_json->{data}, $name, '... and heard');
+        }
+        ok($ws->silent(0.1), '... once');
+    };
+
+    my $replica = wait_until(sub {      # news travel slowly here
+        ($cluster->replicas($cluster->owner('wscast:chat:guard:1')))[0];
+    }, 15);
+    my $sha = $replica->command('SCRIPT', 'LOAD', "#!lua flags=allow-oom\n"
+        . "return redis.call('SPUBLISH', ARGV[1], ARGV[2])");
+    ok(!eval { $replica->command('EVALSHA', $sha, 0, 'wscast:chat:guard:1',
+        'x'); 1 }, 'a replica refuses it');
+    like($@, qr/READONLY/, '... and says why');
+
+    $heard->('as always');
+
+    $cluster->ask($_, 'SCRIPT', 'FLUSH') for @masters;
+    $heard->('scripts are forgotten');
+
+    my $before = $cluster->count('errorstat_NOREPLICAS');
+    $cluster->ask($_, qw(CONFIG SET min-replicas-to-write 7)) for @masters;
+    $heard->('replicas are missing');
+    cmp_ok($cluster->count('errorstat_NOREPLICAS'), '>', $before,
+        '... the script was refused');
+    $cluster->ask($_, qw(CONFIG SET min-replicas-to-write 0)) for @masters;
+
+    $cluster->ask($_, qw(ACL SETUSER default -evalsha)) for @masters;
+    $heard->('scripts may not be called');
+    $cluster->ask($_, qw(ACL SETUSER default +evalsha)) for @masters;
+
+    $ws->drop;
+}
+
 # -- channels of all servers ---------------------------------------------
 
 my %owner = map { $_ => $cluster->owner("wscast:chat:$_") } @kept, @plain;

@@ -97,10 +97,8 @@ for my $time (1 .. $FAILOVERS) {
         || diag(explain($streams->{reasons}));
     is($streams->ends, 0, '... nobody is closed');
 
-    # the former master goes on with SPUBLISH, and tells the other, until it is
-    # left
-    $streams->whole($name, twice => 1);
-    $streams->orderly($name, @kept);
+    $streams->whole($name);
+    $streams->orderly($name);
     left_alone($old, $name);
 }
 
