@@ -2,6 +2,8 @@
 
 #include "history_case.h"
 
+#include "../../src/base/envelope.h"
+
 
 static void
 test_position(void)
@@ -472,9 +474,22 @@ test_memory(void)
 }
 
 
+/* docs/operations.md, "History and members in the zone". */
+
+static void
+test_sizes(void)
+{
+    is_int(sizeof(wscast_entry_t), 96, "a channel takes what is documented");
+    is_int(sizeof(wscast_kept_t) + WSCAST_ENVELOPE_HEADER, 108,
+           "so does a message");
+    is_int(sizeof(wscast_key_t), 64, "so does a key");
+}
+
+
 int
 main(void)
 {
+    test_sizes();
     test_position();
     test_range();
     test_trimming();
