@@ -149,7 +149,9 @@ $(MODULE): $(OBJS) $(OUT)/link
 # may see, and names what else it links in a line "/* libs: ... */".
 libs       = $$(sed -n 's,^/\* libs: \(.*\) \*/.*,\1,p' $(1))
 room_of    = $(firstword $(subst /, ,$(1:t/%=%)))
-includes   = $(if $(filter $(FACED),$(call room_of,$(1))),@$(NGX)/includes)
+# A test has seen libc's headers before nginx's can ask for GNU's extensions.
+includes   = $(if $(filter $(FACED),$(call room_of,$(1))),\
+               -D_GNU_SOURCE @$(NGX)/includes)
 
 define unit_rule
 $(2): $(1) $(BUILD)/unit/flags $(if $(call includes,$(1)),$(NGX)/includes)

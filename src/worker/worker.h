@@ -10,6 +10,9 @@
 #define NGX_WSCAST_WORKER_H
 
 
+#include <ngx_config.h>
+#include <ngx_core.h>
+
 #include "../auth/token.h"
 #include "../bus/bus.h"
 #include "../conn/conn.h"

@@ -138,6 +138,13 @@ breach('http/a.c', "char *\nngx_wscast_conf(int n)\n{\n}\nint n = NGX_OK;\n", 2,
     'http defines ngx_wscast_conf: its names begin with ngx_http_wscast_',
     'a function of the face begins with ngx_http_wscast_');
 
+breach('conn/a.c', "\n#include <string.h>\n#include <ngx_config.h>\n", 2,
+    'includes <string.h> before nginx\'s headers',
+    'nginx\'s headers come first');
+
+clean('conn/a.c', "#include <ngx_config.h>\n#include <string.h>\n",
+    'and then those of the C library');
+
 breach('util/a.c', "\n", 1, 'is in no room of the table',
     'a room that the table does not know is a breach');
 
