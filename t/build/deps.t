@@ -93,6 +93,15 @@ ok(!-e $policy, 'the policy is gone afterwards');
 (undef, undef, $notes) = deps('build', 'test');
 like($notes, qr/install nginx-dev clang:/, 'both sets are installed at once');
 
+lacking('libio-socket-ssl-perl');
+($text) = deps('test', 'bench');
+is($text, "missing: libio-socket-ssl-perl\n", 'what both want is named once');
+
+lacking('curl');
+($text) = deps('run');
+is($text, "missing: curl\n", 'who runs the chat gets curl for the line it prints');
+lacking('nginx-dev', 'clang');
+
 open my $theirs, '>', $policy or die $!;
 print $theirs "#!/bin/sh\nexit 7\n";
 close $theirs or die $!;
