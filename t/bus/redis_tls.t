@@ -33,7 +33,7 @@ sub authority {
     return "$dir/$name.pem";
 }
 
-# Signed by the CA, for these names; -1 days: it ended yesterday.
+# Signed by the CA, for these names; 0 days: it ends when it begins.
 
 sub certificate {
     my ($name, $ca, $names, $days) = @_;
@@ -51,7 +51,7 @@ sub certificate {
 authority($_) for 'ca', 'other';
 certificate('server', 'ca', 'DNS:redis.example,IP:127.0.0.1');
 certificate('stranger', 'ca', 'DNS:elsewhere.example,IP:127.0.0.2');
-certificate('expired', 'ca', 'DNS:redis.example,IP:127.0.0.1', -1);
+certificate('expired', 'ca', 'DNS:redis.example,IP:127.0.0.1', 0);
 certificate('client', 'ca', 'DNS:client.example');
 
 sub tls_redis {
