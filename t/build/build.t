@@ -168,7 +168,8 @@ spew("$dir/copy/t/x/good.c", "#include \"../lib/tap.h\"\nint main(void)\n"
     . " is_str(\"\", \"\", \"c\"); ok(1, \"d\"); note(\"e\");"
     . " return done(); }\n");
 spew("$dir/copy/t/x/bad.c", "#include <stdlib.h>\n#include \"../lib/tap.h\"\n"
-    . "int main(int argc, char **argv)\n{ volatile char *p = calloc(argc, 1);"
+    . "int main(int argc, char **argv)\n"
+    . "{ volatile char *volatile p = calloc(argc, 1);"
     . " ok(p[argc] || 1, \"reads past the end\"); is_int(1, 1, \"a\");"
     . " is_mem(\"\", 0, \"\", 0, \"b\"); is_str(\"\", \"\", \"c\"); note(\"e\");"
     . " free((void *) p); (void) argv; return done(); }\n");
