@@ -59,6 +59,16 @@ is($said, '', 'with all present, it says nothing');
 is($?, 0, 'and succeeds');
 cmp_ok(time - $began, '<', 1, 'in less than a second');
 
+# From here on nothing of this machine counts but the tools that deps needs.
+
+for my $tool (qw(cat chmod dirname grep rm sed sh tr)) {
+    my ($path) = grep { -x } map { "$_/$tool" } split /:/, $ENV{PATH};
+
+    symlink $path, "$dir/bin/$tool" or die "$tool: $!";
+}
+
+$ENV{PATH} = "$dir/bin";
+
 # All packages are there but those named in the file `lacking`.
 
 program('dpkg-query', 'shift 3; for p; do
