@@ -285,14 +285,10 @@ ngx_wscast_conn_proceed(ngx_wscast_conn_t *conn)
     {
         /*
          * Closing with unread input would reset the connection, and the close
-         * frame might never be seen: so end our side and read the other out,
-         * unless nothing is left to be read: then that is the end.
+         * frame might never be seen: so end our side and read the other out
+         * (RFC 6455, 7.1.1), also if nothing is there now: a ping that crosses
+         * our close frame is enough.
          */
-
-        if (conn->peer_closed && !conn->secure && !c->read->ready) {
-            ngx_wscast_conn_close(conn);
-            return;
-        }
 
 #if (NGX_SSL)
         if (c->ssl) {
