@@ -304,6 +304,9 @@ ngx_wscast_conn_proceed(ngx_wscast_conn_t *conn)
 
         conn->state = NGX_WSCAST_CONN_LINGER;
         ngx_add_timer(c->write, NGX_WSCAST_LINGER_TIME);
+
+    } else if (conn->state != NGX_WSCAST_CONN_OPEN && !c->write->timer_set) {
+        ngx_add_timer(c->write, NGX_WSCAST_CLOSE_TIME);
     }
 
     if (ngx_handle_write_event(c->write, 0) != NGX_OK
@@ -369,8 +372,6 @@ ngx_wscast_conn_begin_close(ngx_wscast_conn_t *conn)
     if (conn->connection->read->timer_set) {
         ngx_del_timer(conn->connection->read);
     }
-
-    ngx_add_timer(conn->connection->write, NGX_WSCAST_CLOSE_TIME);
 }
 
 

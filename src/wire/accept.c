@@ -1,7 +1,6 @@
 #include "accept.h"
 #include "field.h"
 
-#include <openssl/sha.h>
 
 
 #define WSCAST_ACCEPT_GUID    "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -66,10 +65,8 @@ wscast_accept(const wscast_accept_request_t *r, const wscast_str_t *supported,
     } else if (!wscast_accept_protocols_valid(r->protocols)) {
         wscast_accept_refuse(out, 400, "Sec-WebSocket-Protocol is malformed");
 
-    } else if (wscast_accept_key(r->key.data, out->accept) != WSCAST_OK) {
-        wscast_accept_refuse(out, 500, "SHA-1 failed");
-
     } else {
+        wscast_accept_key(r->key.data, r->sha1, out->accept);
         out->status = 101;
         out->reason = "accepted";
         out->protocol = wscast_accept_choose(r->protocols, supported, n, any);
@@ -89,12 +86,14 @@ wscast_accept_refuse(wscast_accept_t *out, unsigned status, const char *reason)
 }
 
 
-wscast_status_t
-wscast_accept_key(const unsigned char *key, char out[WSCAST_ACCEPT_LEN])
+void
+wscast_accept_key(const unsigned char *key, wscast_sha1_pt sha1,
+    char out[WSCAST_ACCEPT_LEN])
 {
     size_t              i, o;
     unsigned            bits;
-    unsigned char       text[WSCAST_ACCEPT_TEXT], md[SHA_DIGEST_LENGTH + 1];
+    unsigned char       text[WSCAST_ACCEPT_TEXT];
+    unsigned char       md[WSCAST_ACCEPT_SHA1 + 1];
 
     static const char   digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                    "abcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -103,13 +102,11 @@ wscast_accept_key(const unsigned char *key, char out[WSCAST_ACCEPT_LEN])
     memcpy(text + WSCAST_ACCEPT_KEY, WSCAST_ACCEPT_GUID,
            WSCAST_ACCEPT_TEXT - WSCAST_ACCEPT_KEY);
 
-    if (SHA1(text, sizeof(text), md) == NULL) {
-        return WSCAST_NOMEM;
-    }
+    sha1(text, sizeof(text), md);
 
     /* 20 bytes are six groups of three and one of two */
 
-    md[SHA_DIGEST_LENGTH] = 0;
+    md[WSCAST_ACCEPT_SHA1] = 0;
 
     for (i = 0, o = 0; o < WSCAST_ACCEPT_LEN; i += 3) {
         bits = (unsigned) md[i] << 16 | (unsigned) md[i + 1] << 8 | md[i + 2];
@@ -121,8 +118,6 @@ wscast_accept_key(const unsigned char *key, char out[WSCAST_ACCEPT_LEN])
     }
 
     out[WSCAST_ACCEPT_LEN - 1] = '=';
-
-    return WSCAST_OK;
 }
 
 

@@ -14,6 +14,11 @@
 
 
 #define WSCAST_ACCEPT_LEN  28       /* base64 of a SHA-1 */
+#define WSCAST_ACCEPT_SHA1 20       /* bytes of it */
+
+
+typedef void (*wscast_sha1_pt)(const unsigned char *text, size_t len,
+    unsigned char md[WSCAST_ACCEPT_SHA1]);
 
 
 typedef struct {
@@ -27,6 +32,7 @@ typedef struct {
     wscast_str_t    protocols;
     unsigned        keys;           /* how many Sec-WebSocket-Key headers */
     unsigned        versions;       /* how many Sec-WebSocket-Version headers */
+    wscast_sha1_pt  sha1;
 } wscast_accept_request_t;
 
 
@@ -53,7 +59,6 @@ typedef struct {
  *   key not base64 of 16 bytes, repeated
  *   key or version, a body, a malformed
  *   list of subprotocols                    400
- *   no digest (libcrypto out of memory)     500
  *
  * The first row that applies decides, but for a repeated version, which is
  * seen before its value.  Empty elements of a list are skipped (RFC 9110,
@@ -65,11 +70,8 @@ void wscast_accept(const wscast_accept_request_t *r,
     const wscast_str_t *supported, size_t n, unsigned any,
     wscast_accept_t *out);
 
-/*
- * The answer to a key of 24 bytes: base64(SHA-1(key + GUID)).  WSCAST_NOMEM:
- * libcrypto could not make the digest; out is unset.
- */
-wscast_status_t wscast_accept_key(const unsigned char *key,
+/* The answer to a key of 24 bytes: base64(SHA-1(key + GUID)). */
+void wscast_accept_key(const unsigned char *key, wscast_sha1_pt sha1,
     char out[WSCAST_ACCEPT_LEN]);
 
 

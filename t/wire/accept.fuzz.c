@@ -9,6 +9,7 @@
 #include "../../src/wire/accept.c"
 
 #include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <strings.h>
 
 
@@ -193,6 +194,13 @@ copy(const char *s)
 }
 
 
+static void
+sha1(const unsigned char *text, size_t len, unsigned char *md)
+{
+    (void) SHA1(text, len, md);
+}
+
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -229,6 +237,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     r.get = (flags & GET) != 0;
     r.http11 = (flags & HTTP11) != 0;
     r.body = (flags & BODY) != 0;
+    r.sha1 = sha1;
     r.keys = flags & TWO_KEYS ? 2 : 1;
     r.versions = flags & TWO_VERS ? 2 : 1;
 
