@@ -149,6 +149,7 @@ CONF
 CONF2
 
     $server->{redis} = $o{redis}{pids}[0] if $o{redis};
+    $server->{needs} = $o{redis};           # it lives as long as this does
     $server->{say} = '{"type":"publish","data":"%s"}' if $dialect eq 'json';
     return $server;
 }
@@ -191,6 +192,7 @@ CONF
 CONF2
 
     $server->{redis} = $o{redis}{pids}[0] if $o{redis};
+    $server->{needs} = $o{redis};
     $server->{peer} = 1;
     return $server;
 }
