@@ -71,15 +71,15 @@ sub few {
     );
 }
 
-sub many {
-    my $redis = Bench::Server::redis();
+# Each has a Redis of its own: else one would hear what the other publishes.
 
+sub many {
     return (
         Bench::Server::ws('ws'),
         Bench::Server::ours('2 workers', workers => 2),
-        Bench::Server::ours('Redis', redis => $redis),
-        Bench::Server::ours('Redis, 2 workers', redis => $redis,
-            workers => 2),
+        Bench::Server::ours('Redis', redis => Bench::Server::redis()),
+        Bench::Server::ours('Redis, 2 workers',
+            redis => Bench::Server::redis(), workers => 2),
     );
 }
 
