@@ -3,6 +3,7 @@
 
 use lib 't/lib';
 use Wscast;
+use List::Util qw(max);
 
 my $nginx = host(<<'CONF', workers => 1);
 wscast_hub chat {
@@ -195,9 +196,9 @@ sub private {
 
 {
     my ($MANY, $KB, $SLACK) = (20, 256, asan() ? 300_000 : 2_000);
-    my ($held, $left);
+    my ($held, @left);
 
-    for my $round (1 .. 2) {
+    for my $round (1 .. 8) {
         my ($private, $descriptors) = (private(), $nginx->descriptors);
         my $hub = $nginx->hub;
 
@@ -245,11 +246,16 @@ sub private {
             '... and nothing waits for them');
         is($nginx->descriptors, $descriptors, '... nor is a descriptor left');
 
-        $left //= private();
+        push @left, private();
     }
 
-    cmp_ok(private() - $left, '<', asan() ? 300_000 : 1_000,
-        'the second round leaves no more memory than the first');
+    # malloc gives back some of what is free, or all, or nothing: so the most
+    # that was left counts.  It grows by a megabyte once, sooner or later; a
+    # tenth of what a round holds, if that were lost, would be 2 in four rounds.
+    note("left: @left KB");
+    cmp_ok(max(@left[4 .. 7]) - max(@left[0 .. 3]), '<',
+        asan() ? 300_000 : 4 * 500,
+        'four rounds more leave no more memory than four');
 }
 
 done_testing();
