@@ -61,20 +61,30 @@ sub new_host {
 
 sub block_worker {
     my ($host, $pid) = @_;
-    my $asked;
+    my ($asked, $answers, $logged) = (undef, 0, 0);
 
     for (1 .. 100) {
         $asked = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
             PeerPort => $host->port('PORT_slow'), Timeout => 5);
         syswrite $asked, "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
         sysread $asked, my $answer, 4096;
+        $answers++;
         last if $answer =~ /^\Q$pid\E\z/m;
         $asked = undef;
     }
 
     return 0 if !$asked;
 
-    # what was logged until now is there; now there is no room for more
+    # a worker logs behind its answer: were there no room then, the other one
+    # would be blocked, too
+    wait_until(sub {
+        while (sysread $host->{pipe}, my $text, 65536) {
+            $logged += $text =~ tr/\n//;
+        }
+        return $logged >= $answers;
+    }) or return 0;
+
+    # all that was answered is logged; now there is no room for more
     1 while syswrite $host->{pipe}, 'x' x 4096;
     1 while syswrite $host->{pipe}, 'x';
     syswrite $asked, "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
