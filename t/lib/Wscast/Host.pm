@@ -195,8 +195,9 @@ sub _spawn {
 
     if ($ENV{WSCAST_PRELOAD}) {
         $ENV{LD_PRELOAD} = $ENV{WSCAST_PRELOAD};
-        $ENV{ASAN_OPTIONS} //=
-            "detect_leaks=1:log_path=$self->{dir}/logs/sanitizer";
+        $ENV{ASAN_OPTIONS} //= join ':', 'detect_leaks=1',
+            "log_path=$self->{dir}/logs/sanitizer",
+            $ENV{WSCAST_ASAN_OPTIONS} // ();    # a test's own
         $ENV{UBSAN_OPTIONS} //= 'print_stacktrace=1'
             . ":log_path=$self->{dir}/logs/sanitizer";
     }
