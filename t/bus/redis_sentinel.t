@@ -157,6 +157,7 @@ all_hear('at first');
 
 my $begun = time;
 my $n = 0;
+my @held = map { $_->holds } @hosts;
 
 for my $time (1 .. $FAILOVERS) {
     my $old = $server{ $sentinels->master_port } or die "no master\n";
@@ -217,6 +218,11 @@ for my $time (1 .. $FAILOVERS) {
 }
 
 is($holes, 0, 'on the channel with history no message was skipped');
+for (0 .. 1) {
+    ok($hosts[$_]->holds_no_more($held[$_], sub { listen_for(0.02) }),
+        "$hosts[$_]{name} holds no more memory, descriptors and zone than "
+        . 'before');
+}
 is((grep { $_->{eof} } @ws), 0, 'no client was closed');
 
 # -- a failover that is asked for ----------------------------------------

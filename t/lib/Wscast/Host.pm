@@ -527,6 +527,33 @@ sub descriptors {
     return $n;
 }
 
+# What the workers hold, and whether it is what it was: descriptors and bytes of
+# the zone exactly, private memory but for what an allocator keeps.  Clients who
+# must answer pings meanwhile do so in $serve.
+
+sub holds {
+    my ($self) = @_;
+    return { descriptors => $self->descriptors, memory => $self->memory,
+        zone => $self->hub->{zone_used_bytes} };
+}
+
+sub holds_no_more {
+    my ($self, $before, $serve) = @_;
+    my ($now, $slack) = (undef, Wscast::asan() ? 300_000 : 3_000);
+
+    return 1 if Wscast::wait_until(sub {
+        $serve->() if $serve;
+        $now = $self->holds;
+        return $now->{descriptors} == $before->{descriptors}
+            && $now->{zone} == $before->{zone}
+            && $now->{memory} < $before->{memory} + $slack;
+    }, 30);
+
+    Test::More::diag("$self->{name} $_: $now->{$_}, before $before->{$_}")
+        for sort keys %$now;
+    return 0;
+}
+
 # -- what is left behind -------------------------------------------------
 
 sub slurp {
