@@ -135,6 +135,9 @@ settings($CONF, sub {
     # -- many at a time --------------------------------------------------
 
     {
+        ok(wait_until(sub {
+            return !api($one, GET => 'channels/room:1')->{json}{subscribers};
+        }), "$in: who has gone is counted no more");
         my $ws = client($two, 'eve');
         my @socks = map {
             my $sock = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
