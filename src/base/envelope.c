@@ -9,8 +9,6 @@
      | WSCAST_PUB_NO_ECHO)
 
 
-static unsigned char *wscast_envelope_put(unsigned char *p, uint64_t n,
-    unsigned bytes);
 static unsigned char *wscast_envelope_copy(unsigned char *p, wscast_str_t s);
 static uint64_t wscast_envelope_get(const unsigned char *p, unsigned bytes);
 static wscast_str_t wscast_envelope_cut(wscast_str_t *rest, size_t len);
@@ -66,7 +64,7 @@ wscast_envelope_encode(unsigned char *out, const wscast_pub_fields_t *f)
 }
 
 
-static unsigned char *
+unsigned char *
 wscast_envelope_put(unsigned char *p, uint64_t n, unsigned bytes)
 {
     while (bytes--) {

@@ -49,6 +49,10 @@ unsigned char *wscast_envelope_encode(unsigned char *out,
 void wscast_envelope_stamp(unsigned char *envelope, uint64_t epoch,
     uint64_t offset);
 
+/* A number as envelopes have it, in so many bytes; returns the end of them. */
+unsigned char *wscast_envelope_put(unsigned char *p, uint64_t n,
+    unsigned bytes);
+
 /* The time in an encoded envelope of at least WSCAST_ENVELOPE_HEADER bytes. */
 uint64_t wscast_envelope_time(const unsigned char *envelope);
 

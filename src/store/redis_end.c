@@ -97,18 +97,13 @@ ngx_wscast_end_known(ngx_wscast_remote_t *remote, wscast_str_t channel,
 void
 ngx_wscast_end_words(ngx_wscast_ask_t *ask, const wscast_end_t *end)
 {
-    ngx_uint_t  i;
-    u_char      time[8];
+    u_char  time[8];
 
     ngx_wscast_ask_epoch(ask, end->position.epoch);
     ngx_wscast_ask_number(ask, end->position.offset);
 
     if (end->time) {
-
-        for (i = 0; i < 8; i++) {
-            time[i] = (u_char) (end->time >> (56 - 8 * i));
-        }
-
+        (void) wscast_envelope_put(time, end->time, 8);
         ngx_wscast_ask_word(ask, wscast_str(time, 8));
     }
 }

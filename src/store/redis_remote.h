@@ -126,7 +126,6 @@ void ngx_wscast_ask_word(ngx_wscast_ask_t *ask, wscast_str_t word);
 void ngx_wscast_ask_number(ngx_wscast_ask_t *ask, uint64_t n);
 void ngx_wscast_ask_epoch(ngx_wscast_ask_t *ask, uint64_t epoch);
 
-
 /* redis_ask.c: a word, keys included. */
 wscast_str_t ngx_wscast_ask_at(ngx_wscast_ask_t *ask, ngx_uint_t i);
 

@@ -14,6 +14,19 @@
 
 
 /*
+ * Whether the last entry that the caller knows is another one here: Redis has
+ * given its offset out again.
+ */
+
+#define ANOTHER                                                               \
+    "local function another()\n"                                              \
+    "    local x = time\n"                                                    \
+    "        and redis.call('XREVRANGE', stream, seen, seen, 'COUNT', 1)[1]\n"\
+    "    return x and x[2][2]:sub(5, 12) ~= time\n"                           \
+    "end\n"
+
+
+/*
  * KEYS: stream, meta, and the key's if there is one.  ARGV: name in Pub/Sub,
  * envelope or plain data, messages kept at most, their ttl in ms, an epoch for
  * a channel that has none, and, if the caller knows, epoch and offset that the
@@ -86,11 +99,7 @@ const wscast_str_t  ngx_wscast_script_publish = wscast_string(
     "    return redis.error_reply('ERR not an envelope')\n"
     "end\n"
     "\n"
-    "local function another()\n"
-    "    local x = time\n"
-    "        and redis.call('XREVRANGE', stream, seen, seen, 'COUNT', 1)[1]\n"
-    "    return x and x[2][2]:sub(5, 12) ~= time\n"
-    "end\n"
+    ANOTHER
     "\n"
     "local new = not epoch\n"
     "\n"
@@ -175,11 +184,7 @@ const wscast_str_t  ngx_wscast_script_position = wscast_string(
     "\n"
     "redis.call('PEXPIRE', meta, ttl + 604800000)\n"
     "\n"
-    "local function another()\n"
-    "    local x = time\n"
-    "        and redis.call('XREVRANGE', stream, seen, seen, 'COUNT', 1)[1]\n"
-    "    return x and x[2][2]:sub(5, 12) ~= time\n"
-    "end\n"
+    ANOTHER
     "\n"
     "if e == known\n"
     "    and ((tonumber(o) or 0) < tonumber(seen) or another())\n"

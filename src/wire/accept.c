@@ -2,7 +2,6 @@
 #include "field.h"
 
 
-
 #define WSCAST_ACCEPT_GUID    "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 #define WSCAST_ACCEPT_KEY     24        /* base64 of 16 bytes */
 #define WSCAST_ACCEPT_DIGITS  22        /* of them, before the padding */

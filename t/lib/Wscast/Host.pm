@@ -528,8 +528,7 @@ sub descriptors {
 }
 
 # What the workers hold, and whether it is what it was: descriptors and bytes of
-# the zone exactly, private memory but for what an allocator keeps.  Clients who
-# must answer pings meanwhile do so in $serve.
+# the zone exactly, private memory but for what an allocator keeps.
 
 sub holds {
     my ($self) = @_;
@@ -538,11 +537,10 @@ sub holds {
 }
 
 sub holds_no_more {
-    my ($self, $before, $serve) = @_;
+    my ($self, $before) = @_;
     my ($now, $slack) = (undef, Wscast::asan() ? 300_000 : 3_000);
 
     return 1 if Wscast::wait_until(sub {
-        $serve->() if $serve;
         $now = $self->holds;
         return $now->{descriptors} == $before->{descriptors}
             && $now->{zone} == $before->{zone}

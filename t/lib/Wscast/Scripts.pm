@@ -69,9 +69,9 @@ sub _cut {
         return $out;
     };
 
-    my $lines = qr{(?:    ".*"(?: \\)?\n)+};
+    my $lines = qr{(?:    ".*"(?: *\\)?\n)+};
     $macro{$1} = $text->($2)
-        while $source =~ m{^#define (NOW|HEAD) +\\\n($lines)}mg;
+        while $source =~ m{^#define (NOW|HEAD|ANOTHER) +\\\n($lines)}mg;
     $script{$1} = $text->($2) while $source
         =~ m{ngx_wscast_script_(\w+) = wscast_string\((.*?)\);\n}sg;
 
