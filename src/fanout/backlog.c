@@ -7,11 +7,18 @@
 static wscast_backlog_t *wscast_backlog_create(wscast_fanout_t *f,
     wscast_channel_t *channel);
 static wscast_status_t wscast_backlog_reserve(wscast_backlog_t *b);
-static void wscast_backlog_begin(wscast_backlog_t *b);
+static void wscast_backlog_turn(wscast_fanout_t *f, wscast_backlog_t *b);
+static uint32_t wscast_backlog_batch(wscast_backlog_t *b, uint32_t from);
+static uint32_t wscast_backlog_has(const wscast_backlog_t *b,
+    const wscast_subscription_t *s);
 static void wscast_backlog_give(wscast_fanout_t *f, wscast_backlog_t *b,
-    wscast_subscription_t *s, uint32_t count);
-static void wscast_backlog_end(wscast_fanout_t *f, wscast_backlog_t *b);
-static void wscast_backlog_owe(wscast_fanout_t *f, wscast_backlog_t *b);
+    wscast_subscription_t *s, uint32_t to);
+static void wscast_backlog_lap(wscast_fanout_t *f, wscast_backlog_t *b);
+static void wscast_backlog_release(wscast_fanout_t *f, wscast_backlog_t *b,
+    uint32_t n);
+static void wscast_backlog_owe(wscast_fanout_t *f, wscast_backlog_t *b,
+    uint64_t owed);
+static void wscast_backlog_shorten(uint32_t *n, uint32_t count);
 
 
 wscast_status_t
@@ -39,7 +46,13 @@ wscast_fanout_push(wscast_fanout_t *f, wscast_channel_t *channel,
     channel->pushed++;
     f->bytes += pub->f.data.len;
 
-    wscast_backlog_owe(f, b);
+    /* now all lack something, those that this lap has passed too */
+
+    b->end = channel->count;
+    b->behind = b->cursor;
+    b->to = 0;
+
+    wscast_backlog_owe(f, b, b->owed + channel->count);
 
     return WSCAST_OK;
 }
@@ -63,6 +76,7 @@ wscast_backlog_create(wscast_fanout_t *f, wscast_channel_t *channel)
 
     b->channel = channel;
     b->first = channel->pushed + 1;
+    b->low = UINT32_MAX;
 
     channel->backlog = b;
     wscast_list_append(&f->busy, &b->link);
@@ -100,46 +114,60 @@ wscast_backlog_reserve(wscast_backlog_t *b)
 int
 wscast_fanout_step(wscast_fanout_t *f)
 {
-    uint32_t           end;
+    uint32_t           n;
     wscast_backlog_t  *b;
-    wscast_channel_t  *channel;
 
     if (f->delivering || wscast_list_empty(&f->busy)) {
         return 0;
     }
 
     b = wscast_list_first(&f->busy, wscast_backlog_t, link);
-    channel = b->channel;
 
     wscast_list_remove(&b->link);
     wscast_list_append(&f->busy, &b->link);
 
-    if (b->batch == 0) {
-        wscast_backlog_begin(b);
+    for (n = 0; n < WSCAST_FANOUT_STEP && b->cursor < b->end; n++) {
+        wscast_backlog_turn(f, b);
     }
 
-    end = channel->count;
-
-    if (end - b->cursor > WSCAST_FANOUT_STEP) {
-        end = b->cursor + WSCAST_FANOUT_STEP;
-    }
-
-    while (b->cursor < end) {
-        wscast_fanout_prefetch(channel, b->cursor);
-        wscast_backlog_give(f, b, channel->subscribers[b->cursor], b->batch);
-        b->cursor++;
-    }
-
-    if (b->cursor >= channel->count) {
-        wscast_backlog_end(f, b);
-
-    } else {
-        wscast_backlog_owe(f, b);
+    if (b->cursor >= b->end) {
+        wscast_backlog_lap(f, b);
     }
 
     wscast_fanout_sweep(f);
 
     return !wscast_list_empty(&f->busy);
+}
+
+
+/* The cursor goes on; what is pushed meanwhile is for the next lap. */
+
+static void
+wscast_backlog_turn(wscast_fanout_t *f, wscast_backlog_t *b)
+{
+    uint32_t                has;
+    wscast_subscription_t  *s;
+
+    s = b->channel->subscribers[b->cursor];
+
+    wscast_fanout_prefetch(b->channel, b->cursor);
+
+    has = wscast_backlog_has(b, s);
+
+    if (has < b->count) {
+        has = wscast_backlog_batch(b, has);
+        wscast_backlog_give(f, b, s, has);
+    }
+
+    b->cursor++;
+
+    if (has < b->count) {
+        b->behind = b->cursor;
+    }
+
+    if (has < b->low) {
+        b->low = has;
+    }
 }
 
 
@@ -165,45 +193,65 @@ wscast_fanout_finish(wscast_fanout_t *f, wscast_channel_t *channel)
 
 
 /*
- * How many: what a client finds in its socket at once must stay small against
- * what may wait for it.
+ * Up to which: what a client finds in its socket at once must stay small
+ * against what may wait for it.  Most of them have got equally far.
  */
 
-static void
-wscast_backlog_begin(wscast_backlog_t *b)
+static uint32_t
+wscast_backlog_batch(wscast_backlog_t *b, uint32_t from)
 {
-    size_t  bytes;
+    size_t    bytes;
+    uint32_t  to;
+
+    if (b->to && b->from == from) {
+        return b->to;
+    }
 
     bytes = 0;
+    to = from;
 
     do {
-        bytes += b->pubs[b->batch++]->f.data.len;
+        bytes += b->pubs[to++]->f.data.len;
 
-    } while (b->batch < b->count && b->batch < WSCAST_BATCH_COUNT
-             && bytes + b->pubs[b->batch]->f.data.len <= WSCAST_BATCH_BYTES);
+    } while (to < b->count && to - from < WSCAST_BATCH_COUNT
+             && bytes + b->pubs[to]->f.data.len <= WSCAST_BATCH_BYTES);
 
-    b->cursor = 0;
+    b->from = from;
+    b->to = to;
+
+    return to;
 }
 
 
-/* Of the first count publications, those that the subscription lacks. */
+/* How many of pubs; more than there are: not even those. */
+
+static uint32_t
+wscast_backlog_has(const wscast_backlog_t *b, const wscast_subscription_t *s)
+{
+    return (s->since + 1 - b->first) & WSCAST_SEQUENCE;
+}
+
+
+/* Of the first pubs, those that the subscription lacks. */
 
 static void
 wscast_backlog_give(wscast_fanout_t *f, wscast_backlog_t *b,
-    wscast_subscription_t *s, uint32_t count)
+    wscast_subscription_t *s, uint32_t to)
 {
     uint32_t  i;
 
-    i = (s->since + 1 - b->first) & WSCAST_SEQUENCE;
+    i = wscast_backlog_has(b, s);
 
-    if (i >= count) {
+    if (i >= to) {
         return;
     }
 
-    s->since = (b->first + count - 1) & WSCAST_SEQUENCE;
+    s->since = (b->first + to - 1) & WSCAST_SEQUENCE;
+    wscast_backlog_owe(f, b, b->owed - (to - i));
+
     f->delivering++;
 
-    for ( /* void */ ; i < count && !s->gone; i++) {
+    for ( /* void */ ; i < to && !s->gone; i++) {
         f->handler->deliver(f->ctx, s, b->pubs[i]);
     }
 
@@ -211,47 +259,55 @@ wscast_backlog_give(wscast_fanout_t *f, wscast_backlog_t *b,
 }
 
 
-/* All have the batch. */
+/* The next lap is for those who lack something, if there are any. */
 
 static void
-wscast_backlog_end(wscast_fanout_t *f, wscast_backlog_t *b)
+wscast_backlog_lap(wscast_fanout_t *f, wscast_backlog_t *b)
 {
-    uint32_t  i;
-
-    if (b->batch == b->count) {
+    if (b->behind == 0) {
         wscast_backlog_drop(f, b);
         return;
     }
 
-    for (i = 0; i < b->batch; i++) {
+    wscast_backlog_release(f, b, b->low);
+
+    b->end = b->behind;
+    b->behind = 0;
+    b->cursor = 0;
+    b->low = UINT32_MAX;
+}
+
+
+/* All have the first n, or all that there are. */
+
+static void
+wscast_backlog_release(wscast_fanout_t *f, wscast_backlog_t *b, uint32_t n)
+{
+    uint32_t  i;
+
+    if (n > b->count) {
+        n = b->count;
+    }
+
+    for (i = 0; i < n; i++) {
         f->bytes -= b->pubs[i]->f.data.len;
         wscast_publication_release(b->pubs[i]);
     }
 
-    b->count -= b->batch;
-    b->first += b->batch;
+    b->count -= n;
+    b->first += n;
+    b->to = 0;
 
-    memmove(b->pubs, b->pubs + b->batch,
-            b->count * sizeof(wscast_publication_t *));
-
-    b->batch = 0;
-    b->cursor = 0;
-
-    wscast_backlog_owe(f, b);
+    memmove(b->pubs, b->pubs + n, b->count * sizeof(wscast_publication_t *));
 }
 
 
 void
 wscast_backlog_drop(wscast_fanout_t *f, wscast_backlog_t *b)
 {
-    uint32_t  i;
+    wscast_backlog_release(f, b, b->count);
+    wscast_backlog_owe(f, b, 0);
 
-    for (i = 0; i < b->count; i++) {
-        f->bytes -= b->pubs[i]->f.data.len;
-        wscast_publication_release(b->pubs[i]);
-    }
-
-    f->owed -= b->owed;
     b->channel->backlog = NULL;
     wscast_list_remove(&b->link);
 
@@ -261,15 +317,10 @@ wscast_backlog_drop(wscast_fanout_t *f, wscast_backlog_t *b)
 
 
 static void
-wscast_backlog_owe(wscast_fanout_t *f, wscast_backlog_t *b)
+wscast_backlog_owe(wscast_fanout_t *f, wscast_backlog_t *b, uint64_t owed)
 {
-    uint64_t  all;
-
-    all = b->channel->count;
-
-    f->owed -= b->owed;
-    b->owed = b->count * all - (uint64_t) b->batch * b->cursor;
-    f->owed += b->owed;
+    f->owed += owed - b->owed;
+    b->owed = owed;
 }
 
 
@@ -287,25 +338,43 @@ wscast_backlog_serve(wscast_fanout_t *f, wscast_subscription_t *s)
 
 
 void
-wscast_backlog_removed(wscast_fanout_t *f, wscast_channel_t *channel,
+wscast_backlog_removed(wscast_fanout_t *f, const wscast_subscription_t *s,
     wscast_subscription_t *moved)
 {
+    uint32_t           has;
     wscast_backlog_t  *b;
+    wscast_channel_t  *channel;
 
+    channel = s->channel;
     b = channel->backlog;
 
     if (b == NULL) {
         return;
     }
 
+    has = wscast_backlog_has(b, s);
+
+    if (has < b->count) {
+        wscast_backlog_owe(f, b, b->owed - (b->count - has));
+    }
+
     /* it has come from the end, where the cursor was to find it */
 
     if (moved && moved->index < b->cursor && channel->count >= b->cursor) {
-        wscast_backlog_give(f, b, moved, b->batch);
+        wscast_backlog_give(f, b, moved, b->count);
     }
 
-    if (b->cursor > channel->count) {
-        b->cursor = channel->count;
+    wscast_backlog_shorten(&b->end, channel->count);
+    wscast_backlog_shorten(&b->cursor, channel->count);
+    wscast_backlog_shorten(&b->behind, channel->count);
+}
+
+
+static void
+wscast_backlog_shorten(uint32_t *n, uint32_t count)
+{
+    if (*n > count) {
+        *n = count;
     }
 }
 
@@ -313,29 +382,39 @@ wscast_backlog_removed(wscast_fanout_t *f, wscast_channel_t *channel,
 int
 wscast_backlog_validate(const wscast_backlog_t *b)
 {
-    uint32_t                      i, has;
-    const wscast_channel_t       *channel;
-    const wscast_subscription_t  *s;
+    uint32_t                 i, has;
+    uint64_t                 owed;
+    const wscast_channel_t  *channel;
 
     channel = b->channel;
 
-    if (b->count == 0 || b->count > b->size || b->batch > b->count
-        || b->cursor > channel->count
+    if (b->count == 0 || b->count > b->size || b->behind > b->cursor
+        || b->cursor > b->end || b->end > channel->count
         || channel->pushed + 1 - b->first != b->count)
     {
         return 0;
     }
 
-    /* who is passed has the batch, and nobody has what was not pushed */
+    owed = 0;
 
     for (i = 0; i < channel->count; i++) {
-        s = channel->subscribers[i];
-        has = (s->since + 1 - b->first) & WSCAST_SEQUENCE;
+        has = wscast_backlog_has(b, channel->subscribers[i]);
 
-        if (has > b->count || (i < b->cursor && has < b->batch)) {
+        /* nobody has what was not pushed */
+
+        if (has > b->count) {
             return 0;
         }
+
+        if (has < b->count
+            && (i >= b->end || (i < b->cursor && i >= b->behind)
+                || (i < b->cursor && has < b->low)))
+        {
+            return 0;
+        }
+
+        owed += b->count - has;
     }
 
-    return 1;
+    return owed == b->owed;
 }

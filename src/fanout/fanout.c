@@ -256,7 +256,7 @@ wscast_fanout_remove(wscast_fanout_t *f, wscast_subscription_t *s)
     moved->index = s->index;
     channel->subscribers[s->index] = moved;
 
-    wscast_backlog_removed(f, channel, moved == s ? NULL : moved);
+    wscast_backlog_removed(f, s, moved == s ? NULL : moved);
 
     wscast_free(s);
     f->subscriptions--;

@@ -13,8 +13,10 @@
  *
  * A channel with many subscribers is served piece by piece, so that others have
  * their turn: a publication is pushed to its backlog, and each step gives some
- * subscribers all that waits for them.  Who leaves, or is left over by somebody
- * who does, is given it before.  Who joins gets what is pushed from then on.
+ * subscribers all that waits for them: lap after lap, so that what is pushed in
+ * the middle of one need not wait for its end.  Who leaves, or is left over by
+ * somebody who does, is given it before.  Who joins gets what is pushed from
+ * then on.
  */
 
 #ifndef WSCAST_FANOUT_H
@@ -42,14 +44,24 @@ typedef struct wscast_subscription_s  wscast_subscription_t;
 typedef struct {
     wscast_list_t              link;        /* of fanout->busy */
     wscast_channel_t          *channel;
-    wscast_publication_t     **pubs;        /* a batch, and what came later */
+    wscast_publication_t     **pubs;
     uint32_t                   count;       /* of pubs */
     uint32_t                   size;
-    uint32_t                   batch;       /* of them; 0: not begun yet */
-    uint32_t                   cursor;      /* who has the batch, in
-                                               channel->subscribers */
     uint32_t                   first;       /* number of pubs[0] */
-    uint64_t                   owed;        /* deliveries, about */
+
+    /* a lap, in channel->subscribers */
+    uint32_t                   cursor;      /* whose turn it is */
+    uint32_t                   end;         /* from here on they have all */
+    uint32_t                   behind;      /* up to here some of those that
+                                               were passed lack something */
+    uint32_t                   low;         /* of pubs, those that all have
+                                               who were passed */
+
+    /* a batch: who has the first from of pubs gets those up to to; 0: none */
+    uint32_t                   from;
+    uint32_t                   to;
+
+    uint64_t                   owed;        /* deliveries */
 } wscast_backlog_t;
 
 
@@ -113,7 +125,7 @@ struct wscast_fanout_s {
     unsigned                         delivering;
     wscast_list_t                    gone;      /* put off, see the law */
     wscast_list_t                    busy;      /* backlogs */
-    uint64_t                         owed;      /* deliveries of them, about */
+    uint64_t                         owed;      /* deliveries of them */
     size_t                           bytes;     /* of data in them */
 };
 
@@ -189,7 +201,7 @@ void wscast_backlog_serve(wscast_fanout_t *f, wscast_subscription_t *s);
  * For the files of this room: a subscription has been taken out, and its place
  * filled with the last one, or NULL.
  */
-void wscast_backlog_removed(wscast_fanout_t *f, wscast_channel_t *channel,
+void wscast_backlog_removed(wscast_fanout_t *f, const wscast_subscription_t *s,
     wscast_subscription_t *moved);
 
 /* For the files of this room: nobody is left who could want it. */

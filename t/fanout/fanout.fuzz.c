@@ -10,6 +10,15 @@
 #include "../../src/base/map.c"
 #include "../../src/base/prepared.c"
 #include "../../src/base/publication.c"
+#include "../../src/fanout/fanout.h"
+
+/* laps of several steps, and batches that are full */
+
+#undef WSCAST_FANOUT_STEP
+#undef WSCAST_BATCH_COUNT
+#define WSCAST_FANOUT_STEP  3
+#define WSCAST_BATCH_COUNT  2
+
 #include "../../src/fanout/backlog.c"
 #include "../../src/fanout/fanout.c"
 
