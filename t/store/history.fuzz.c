@@ -137,6 +137,19 @@ deed(script_t *s)
                 what % 16 == 7 ? clock_ms - word(s) * 16 : 0);
         break;
 
+    case 8:
+        key = byte(s);
+
+        if (key % 4 == 0) {
+            do_end(channel);
+            break;
+        }
+
+        do_given(channel, channels[channel].epoch + key % 4,
+                 channels[channel].offset + key / 4 % 16,
+                 key / 64 % 2 * clock_ms);
+        break;
+
     default:
         key = byte(s);
         count = byte(s);

@@ -30,13 +30,67 @@ do_position(unsigned channel, uint64_t fresh_epoch)
         MUST(model_room(channel, 0, 0) == WSCAST_OK);
         model_add(channel, fresh_epoch, 0);
 
+    } else if (c->exists && c->epoch == 0 && fresh_epoch) {
+        c->epoch = fresh_epoch;
+        model_touch(c);
+
     } else if (c->exists && clock_ms - c->time >= 1000) {
         model_touch(c);
     }
 
-    MUST(rc == (c->exists ? WSCAST_OK : WSCAST_MORE));
+    MUST(rc == (c->exists && c->epoch ? WSCAST_OK : WSCAST_MORE));
     MUST(p.epoch == (c->exists ? c->epoch : 0));
     MUST(p.offset == (c->exists ? c->offset : 0));
+    same();
+}
+
+
+static void
+do_given(unsigned channel, uint64_t epoch, uint64_t offset, uint64_t time)
+{
+    wscast_end_t  end;
+
+    end.position.epoch = epoch;
+    end.position.offset = offset;
+    end.time = time;
+
+    MUST(wscast_history_given(&history, name_of(channel), &end, clock_ms)
+         == WSCAST_OK);
+
+    if (!channels[channel].exists) {
+        MUST(model_room(channel, 0, 0) == WSCAST_OK);
+        model_add(channel, 0, 0);
+    }
+
+    model_end(&channels[channel], &end);
+    same();
+}
+
+
+static void
+do_end(unsigned channel)
+{
+    channel_t       *c;
+    wscast_end_t     end;
+    wscast_status_t  rc;
+
+    c = &channels[channel];
+    rc = wscast_history_end(&history, name_of(channel), clock_ms, &end);
+
+    if (c->exists) {
+        MUST(rc == (c->end.position.epoch ? WSCAST_OK : WSCAST_MORE));
+        MUST(end.position.epoch == c->end.position.epoch);
+        MUST(end.position.offset == c->end.position.offset);
+        MUST(end.time == c->end.time);
+
+        if (clock_ms - c->time >= 1000) {
+            model_touch(c);
+        }
+
+    } else {
+        MUST(rc == WSCAST_MORE && end.position.epoch == 0);
+    }
+
     same();
 }
 
@@ -148,7 +202,7 @@ do_publish(unsigned channel, unsigned key, uint32_t count, uint64_t ttl,
     MUST(rc == WSCAST_OK);
 
     if (count) {
-        MUST(p.epoch == (c->exists ? c->epoch : k.fresh));
+        MUST(p.epoch == (c->exists && c->epoch ? c->epoch : k.fresh));
         MUST(p.offset == (c->exists ? c->offset + 1 : 1));
 
     } else {
@@ -178,6 +232,9 @@ do_publish(unsigned channel, unsigned key, uint32_t count, uint64_t ttl,
 
     if (count && !c->exists) {
         model_add(channel, k.fresh, 0);
+
+    } else if (count && c->epoch == 0) {
+        c->epoch = k.fresh;
     }
 
     model_publish(channel, &k, key, &p, seed, len);
@@ -221,6 +278,7 @@ do_mark(unsigned channel, uint64_t epoch, uint64_t ahead)
         model_touch(c);
     }
 
+    model_end(c, &end);
     same();
 }
 

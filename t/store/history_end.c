@@ -130,11 +130,34 @@ test_end_alone(void)
 }
 
 
+static void
+test_use(void)
+{
+    static unsigned char  body[1000];
+
+    begin(SMALL);
+    give("asked", 5, 7, 70);
+    clock_ms++;
+    give("idle", 5, 7, 70);
+    clock_ms += 5000;
+    ok(end_is("asked", 5, 7, 70), "somebody asks for an end");
+
+    while (history.evicted == 0) {
+        clock_ms++;
+        publish_key("c", "", 1000, 1000000, wscast_str(body, 1000));
+    }
+
+    ok(end_is("asked", 5, 7, 70), "in a full heap it outlives");
+    ok(end_is("idle", 0, 0, 0), "... one that nobody has asked for since");
+}
+
+
 int
 main(void)
 {
     test_end();
     test_end_alone();
+    test_use();
     over();
 
     return done();

@@ -18,6 +18,7 @@ typedef struct {
     uint64_t     time;              /* of an idle one */
     uint64_t     seq;               /* order among the idle ones */
     unsigned     count;
+    wscast_end_t end;
 } channel_t;
 
 typedef struct {
@@ -133,6 +134,25 @@ model_add(unsigned channel, uint64_t epoch, uint64_t offset)
     c->epoch = epoch;
     c->offset = offset;
     model_touch(c);
+}
+
+
+/* Of one epoch the furthest counts, and of one offset who knows the time. */
+
+static void
+model_end(channel_t *c, const wscast_end_t *end)
+{
+    int  known;
+
+    known = c->end.time != 0 || end->time == 0;
+
+    if (c->end.position.epoch == end->position.epoch
+        && c->end.position.offset + known > end->position.offset)
+    {
+        return;
+    }
+
+    c->end = *end;
 }
 
 

@@ -102,6 +102,16 @@ deed(const script_t *s)
                 unit_below(2) ? 0 : clock_ms - unit_below(s->ttl));
         return;
 
+    case 10:
+        do_given(channel, unit_below(4) ? channels[channel].epoch + 1
+                                        : clock_ms,
+                 top + unit_below(5), unit_below(2) * clock_ms);
+        return;
+
+    case 11:
+        do_end(channel);
+        return;
+
     default:
         key = s->keys ? (unsigned) unit_below(s->keys * 2) : 0;
         count = (uint32_t) unit_below(s->count + 1);
