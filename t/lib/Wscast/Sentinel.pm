@@ -47,9 +47,10 @@ sub new {
         Wscast::wait_until(sub { eval { $one->command('PING') } }, 10)
             or die "sentinel did not start, see $one->{dir}/log\n";
 
-        # what it does every 10 s, it shall do more often here
+        # what it does every 10 s, it shall do more often here; and it shall
+        # not do nothing for 30 s when the machine has stood still for two
         $one->command(qw(SENTINEL DEBUG info-period 300 publish-period 200
-            ask-period 200 ping-period 200));
+            ask-period 200 ping-period 200 tilt-period 1000));
     }
 
     Wscast::wait_until(sub { $self->_acquainted }, 20)
