@@ -19,6 +19,7 @@ server {
 
     wscast_allow          all "*";
     wscast_subscriptions  4000;
+    wscast_ping           off;
 
     location /remote {
         wscast  remote;
@@ -60,7 +61,7 @@ sub all_are {
     return;
 }
 
-ok(wait_until(sub { $nginx->hub('remote')->{redis_up} }), 'Redis is found');
+ok(wait_until(sub { $nginx->has_redis('remote') }), 'Redis is found');
 
 for my $hub ('remote', 'local') {
     my @ws = map { $nginx->ws("/$hub") } 1 .. 8;

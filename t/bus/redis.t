@@ -49,7 +49,7 @@ my @hosts = map {
 } 'one', 'two';
 
 for my $host (@hosts) {
-    ok(wait_until(sub { $host->hub->{redis_up} }), 'Redis is found');
+    ok(wait_until(sub { $host->has_redis }), 'Redis is found');
 }
 
 # -- the main job --------------------------------------------------------
@@ -204,10 +204,15 @@ ok(wait_until(sub { numsub('wscast:chat:room:1') == 0 }),
                 until => sub { keys %n == @left });
         }, 15), 'when a worker is killed another takes its subscriptions');
 
-        gather(\@left, timeout => 0.3, until => sub { 0 });
+        my %afar;
+        my $hear = sub { $afar{ $_[0] }++ if $_[1]{data} eq 'from afar' };
         $far->text('from afar');
-        is((grep { $_->recv_text ne 'from afar' } @left), 0,
-            '... and survivors hear the other host, once');
+        ok(gather(\@left, message => $hear,
+            until => sub { keys %afar == @left }),
+            '... and survivors hear the other host');
+        gather(\@left, timeout => 0.3, message => $hear,
+            until => sub { 0 });
+        is((grep { $_ != 1 } values %afar), 0, '... once');
         ok(wait_until(sub { $host->workers == 2 }), 'there are two again');
         $_->drop for @ws, $far;
     }
@@ -232,7 +237,7 @@ server {
 }
 CONF
     $host->write_file($_, $option{files}{$_}) for keys %{ $option{files} };
-    ok(wait_until(sub { $host->hub->{redis_up} }), "$name: Redis is there");
+    ok(wait_until(sub { $host->has_redis }), "$name: Redis is there");
 
     my @ws = map { $host->ws('/') } 1 .. 4;
     is((grep { $_->recv_text ne 'welcome' } @ws), 0, "$name: welcome");

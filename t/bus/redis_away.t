@@ -38,6 +38,8 @@ server {
     location /other {
         return 200 "still served";
     }
+
+    wscast_ping  off;
 }
 CONF
 
@@ -53,7 +55,7 @@ my @hosts = map {
 } 'one', 'two';
 my ($one, $two) = @hosts;
 
-ok(wait_until(sub { $_->hub->{redis_up} }), 'Redis is found') for @hosts;
+ok(wait_until(sub { $_->has_redis }), 'Redis is found') for @hosts;
 
 my %workers = map { $_ => join ' ', $_->workers } @hosts;
 my @text = map { my $h = $_; map { $h->ws('/text') } 1 .. 6 } @hosts;
@@ -138,13 +140,22 @@ for my $time (1 .. 2) {
         is($r->{json}{error}{code}, 503, '... in JSON');
         is($host->http('GET', '/other')->{body}, 'still served',
             'nginx serves everything else');
-        is($host->hub->{redis_up}, 0, 'the status tells');
+        ok(wait_until(sub { !$host->hub->{redis_up} }), 'the status tells');
 
-        my $begun = time;
-        my $ws = $host->ws('/json');
-        is($ws->recv_json->{type}, 'welcome', 'clients are taken on');
-        is($ws->ask({ type => 'ping' })->{type}, 'pong', '... and answered');
-        cmp_ok(time - $begun, '<', scale(0.5), '... without delay');
+        # were there a delay, all had it; one may come when the machine stalls
+        my @took;
+
+        for my $n (1 .. 5) {
+            my $begun = time;
+            my $ws = $host->ws('/json');
+            is($ws->recv_json->{type}, 'welcome', "client $n is taken on");
+            is($ws->ask({ type => 'ping' })->{type}, 'pong', '... and answered');
+            push @took, time - $begun;
+            $ws->drop;
+        }
+
+        cmp_ok((sort { $a <=> $b } @took)[2], '<', scale(0.5),
+            '... without delay');
     }
 
     # a text client has no other way to be told
@@ -158,7 +169,7 @@ for my $time (1 .. 2) {
     ok(wait_until(sub { post($one)->{status} == 200
         && post($two)->{status} == 200 }),
         'when Redis is back so is publishing');
-    cmp_ok(time - $begun, '<', scale(2.5), '... within the backoff');
+    cmp_ok(time - $begun, '<', scale(4), '... within the backoff');
 
     %answer = ();
     ok(gather(\@busy, timeout => 10, message => $count,
@@ -182,12 +193,12 @@ cmp_ok(scalar @gaps, '<=', 4, 'the log tells of a gap once, not per channel')
 # -- Redis stands still --------------------------------------------------
 
 {
-    ok(wait_until(sub { $one->hub->{redis_up} }), 'Redis is up');
+    ok(wait_until(sub { $one->has_redis }), 'Redis is up');
     $redis->freeze;
     my $begun = time;
     my $r = post($one);
     is($r->{status}, 503, 'a Redis that does not answer is found out');
-    cmp_ok(time - $begun, '<', scale(2.5), '... by the timeout');
+    cmp_ok(time - $begun, '<', scale(4), '... by the timeout');
     is($one->http('GET', '/other')->{body}, 'still served',
         'meanwhile nginx serves everything else');
 

@@ -29,6 +29,8 @@ server {
         wscast_allow    publish "room:1";
     }
 
+    wscast_ping  off;
+
     location /json {
         wscast        chat;
         wscast_allow  all "*";
@@ -49,22 +51,16 @@ my $strict = host(conf('redis_fallback reject;'), redis => $redis,
     name => 'the strict one');
 my @hosts = ($one, $other, $strict);
 
-sub up {
-    my ($host) = @_;
-    my $hub = $host->hub;
-    return $hub->{redis_up} && $hub->{redis_links} == 3;
-}
-
 sub post {
     my ($host, $channel, $body, %header) = @_;
     my $r = $host->http('POST', "/api/channels/$channel", body => $body,
-        header => \%header);
+        headers => [map { "$_: $header{$_}" } keys %header]);
     $r->{json} = eval { JSON::PP::decode_json($r->{body}) } // {};
     return $r;
 }
 
 for my $host (@hosts) {
-    ok(wait_until(sub { up($host) }), "$host->{name} finds Redis");
+    ok(wait_until(sub { $host->has_redis }), "$host->{name} finds Redis");
 }
 
 # several of each host, so that each of its workers has some
@@ -167,7 +163,7 @@ for my $time (1 .. 2) {
     $late->drop;
 
     $redis->start;
-    ok(wait_until(sub { up($_) }), "back, time $time: $_->{name} knows")
+    ok(wait_until(sub { $_->has_redis }), "back, time $time: $_->{name} knows")
         for @hosts;
 
     # Redis has lost its data: clients of kept:1 are told so
@@ -203,7 +199,7 @@ for my $host ($one, $other) {
     all_heard($one, 'this host goes on', 'meanwhile');
 
     $redis->thaw;
-    ok(wait_until(sub { up($_) }), "$_->{name} finds it again") for @hosts;
+    ok(wait_until(sub { $_->has_redis }), "$_->{name} finds it again") for @hosts;
     gather(\@all, message => \&hear, timeout => 0.5, until => sub { 0 });
     %heard = ();        # "asked" may have been taken, or not
 

@@ -31,7 +31,7 @@ my ($one, $two) = map {
     host($CONF, redis => $redis, workers => 2, name => "host $_")
 } 'one', 'two';
 
-ok(wait_until(sub { $_->hub->{redis_up} }), 'Redis is found') for $one, $two;
+ok(wait_until(sub { $_->has_redis }), 'Redis is found') for $one, $two;
 
 # A client of a worker that this is true of; those of others leave again.
 sub client_of {
@@ -40,6 +40,7 @@ sub client_of {
     for (1 .. 200) {
         my $ws = eval { $host->ws('/ws', timeout => 0.3) } or next;
         my $hello = eval { $ws->recv_json } or next;
+        $ws->{timeout} = 30;
         return ($ws, $hello->{msg}) if $condition->($hello->{msg});
         $ws->drop;
     }
@@ -60,8 +61,6 @@ sub publish {
 sub heard {
     my ($ws, $channel, $last) = @_;
     my @heard;
-
-    $ws->{timeout} = 30;
 
     while (my $m = $ws->recv_json) {
         next if ($m->{channel} // '') ne $channel || $m->{type} ne 'message';
@@ -99,7 +98,6 @@ for my $round (1 .. 3) {
     }), '... and the other one dies and is replaced');
 
     my ($newcomer) = client_of($one, sub { $_[0] != $pid });
-    $newcomer->{timeout} = 30;
     is($newcomer->ask({ type => 'subscribe', channel => $_ })->{type},
         'subscribed', "somebody subscribes to $_ there") for $room, $plain;
 

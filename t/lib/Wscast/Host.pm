@@ -489,6 +489,15 @@ sub hub {
     return defined $name ? $hubs->{$name} : (values %$hubs)[0];
 }
 
+# Every worker has its connection to Redis, and one of them the subscriber's.
+
+sub has_redis {
+    my ($self, $name) = @_;
+    my $hub = $self->hub($name);
+    return $hub->{redis_up}
+        && $hub->{redis_links} == ($self->{workers} || 1) + 1;
+}
+
 # Private memory of all workers, in kilobytes; AddressSanitizer keeps up to
 # 256 MB of what is freed, so that under it only more than that means anything.
 
