@@ -9,7 +9,7 @@ my $redis = redis();
 my $nginx = host(<<'CONF', redis => $redis, workers => 1);
 wscast_hub chat {
     redis            redis://127.0.0.1:%%REDIS_PORT%%;
-    redis_timeout    500ms 500ms;
+    redis_timeout    500ms 2s;
     redis_reconnect  50ms 500ms;
     channel "h:*"    { history 100 10m; }
 }
@@ -77,7 +77,7 @@ mixed(300);
 for my $type ('history', 'publish') {
 
     # the connections are idle, and have been probed
-    select undef, undef, undef, scale(1.2);
+    select undef, undef, undef, 2.4;
 
     $redis->freeze;
 
@@ -86,12 +86,12 @@ for my $type ('history', 'publish') {
     my $took = time - $begun;
 
     is("$r->{type} $r->{code}", 'error 503', "$type: frozen, it is away");
-    cmp_ok($took, '<', scale(1), '... after twice the timeout at most');
+    cmp_ok($took, '<', scale(4), '... after twice the timeout at most');
 
     $begun = time;
     $r = $ws->ask({ type => $type, channel => 'h:a', data => 1 });
     is("$r->{type} $r->{code}", 'error 503', '... and so is the next');
-    cmp_ok(time - $begun, '<', scale(0.5), '... at once');
+    cmp_ok(time - $begun, '<', scale(1.5), '... at once, not by the timeout');
 
     $redis->thaw;
     ok(works(), '... until it goes on');

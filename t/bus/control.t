@@ -22,6 +22,7 @@ server {
         wscast          chat;
         wscast_channel  "room:1";
         wscast_user     $arg_user;
+        wscast_ping     off;
     }
 
     location /api/ {
@@ -61,26 +62,33 @@ sub counted {
     return;
 }
 
-# How many of them have not been closed.
+# What has come until now.
 
-sub alive {
-    my @ws = @_;
-    gather(\@ws, timeout => 0.1, until => sub { 0 });
-    return scalar grep { !$_->{eof} } @ws;
+sub hear {
+    for my $ws (@_) {
+        $ws->_read;
+        while (my $frame = $ws->take_frame) { $ws->_message($frame) }
+    }
+
+    return;
 }
 
 settings($CONF, sub {
     my ($in, $one, $two, $redis) = @_;
     my @ws = map { client($_ % 2 ? $one : $two) } 1 .. 12;
 
-    my $slow = 0;
+    # whoever waits for somebody in vain waits for a second, again and again;
+    # a machine that stands still holds up the one that is asked just then
+    my ($wrong, $slow) = (0, 0);
 
-    for my $host (($one, $two) x 20) {
+    for my $host (($one, $two) x 60) {
         my ($n, $took) = count($host);
-        $slow++ if $n != 12 || $took > scale(0.3);
+        $wrong++ if $n != 12;
+        $slow++ if $took > scale(0.3);
     }
 
-    is($slow, 0, "$in: each of 40 questions is answered at once, and right");
+    is($wrong, 0, "$in: each of 120 questions is answered right");
+    cmp_ok($slow, '<', 3, '... at once');
 
     is($_->hub->{publishes_total}, 0, '... and counted as no publish')
         for $one, $two;
@@ -92,12 +100,14 @@ settings($CONF, sub {
         my @new = map { client($_) } ($one, $two) x 6;
 
         # old clients are asked to move one by one, meanwhile
-        my $before = alive(@ws);
+        hear(@ws);
+        my $most = grep { !$_->{eof} } @ws;
         my ($n) = count($one);
-        my $after = alive(@ws);
-        ok($n <= $before + @new && $n >= $after + @new && $after > 0,
+        hear(@ws);
+        my $least = grep { !$_->{eof} && !$_->{close} } @ws;
+        ok($n <= $most + @new && $n >= $least + @new && $least > 0,
             "$in: during reload $time old and new are counted")
-            || diag("$n of $before to $after, and " . @new);
+            || diag("$n of $most to $least, and " . @new);
 
         $_->drop for @ws;
         counted($two, scalar(@new), '... then the new ones alone');
@@ -159,7 +169,7 @@ settings($CONF, sub {
         sysread $link, my $answer, 100;
         my ($n, $took) = count($one);
         is($n, scalar(@ws), 'with a listener that does not answer');
-        cmp_ok($took, '<', scale(2), '... the count is right, after a second');
+        cmp_ok($took, '<', scale(4), '... the count is right, after a second');
         close $link;
     }
 
