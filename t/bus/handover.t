@@ -11,6 +11,8 @@ my $CONF = <<'CONF';
 wscast_hub chat {
     zone   8m;
     redis  redis://127.0.0.1:%%REDIS_PORT%%;
+
+    redis_timeout  5s 5s;
 }
 
 server {
@@ -25,6 +27,12 @@ server {
         wscast          chat text;
         wscast_channel  "room:$arg_room";
     }
+
+    location /stay {
+        wscast          chat text;
+        wscast_channel  "room:$arg_room";
+        wscast_drain    10m;
+    }
 }
 CONF
 
@@ -33,7 +41,7 @@ my ($moving, $steady) = map {
 } 'the moving', 'the steady';
 
 for my $host ($moving, $steady) {
-    ok(wait_until(sub { $host->hub->{redis_up} }), 'Redis is found');
+    ok(wait_until(sub { $host->has_redis }), 'Redis is found');
 }
 
 my $publisher = $steady->ws('/text?room=1');
@@ -136,10 +144,11 @@ cmp_ok($last, '>', 500, "$last messages came in the meantime");
 
     for my $n (1 .. 3) {
         $moving->signal('HUP');
-        my @ws = map { $moving->ws("/text?room=new-$n") } 1 .. 4;
+        my @ws = map { $moving->ws("/stay?room=new-$n") } 1 .. 4;
         $_->recv for @ws;
         $redis->command('PUBLISH', "wscast:chat:room:new-$n", "hello $n");
         $ok += ($_->recv_text // '') eq "hello $n" for @ws;
+        $_->drop for @ws;
         wait_until(sub { !$moving->workers(old => 1) }, 10);
     }
 
