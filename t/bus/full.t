@@ -61,7 +61,7 @@ CONF
     my $n    = 4000;
     my %got;
 
-    kill 'STOP', $frozen;
+    ok($nginx->stop_worker($frozen), 'one of them is stopped');
     my $begun = time;
     $from->queue(join '', map {
         Wscast::WebSocket::frame_bytes(1, "$_ " . 'x' x 1000)

@@ -39,7 +39,7 @@ server {
 CONF
     main => $ENVIRONMENT);
 
-ok(wait_until(sub { $nginx->hub('remote')->{redis_up} }), 'Redis is found');
+ok(wait_until(sub { $nginx->has_redis('remote') }), 'Redis is found');
 
 # A client of one of these processes.
 sub client_of {
@@ -66,7 +66,7 @@ sub asked_to_move {
     my @ends  = map { $_->wait_close(15) } @ws;
 
     is((grep { ($_->{code} // 0) != 1001 } @ends), 0, "$name with 1001");
-    return cmp_ok(time - $begun, '<', scale(4), '... within wscast_drain');
+    return cmp_ok(time - $begun, '<', scale(6), '... within wscast_drain');
 }
 
 sub ends {
@@ -172,7 +172,8 @@ my ($first, $since);
     # the host is the old one again
     $nginx->{pid} = $old->{pid};
     delete @$nginx{qw(before ended status)};
-    is($nginx->_pid_file(''), $old->{pid}, 'all is as it was before');
+    ok(wait_until(sub { $nginx->_pid_file('') == $old->{pid} }),
+        'all is as it was before');
 
     my $back = client_of('/local', $nginx->workers);
     my $m    = joined($back, since => $mark);

@@ -97,17 +97,18 @@ for my $n (0, 1, 2, 9) {
         my @want = grep { $_ != $victim } keys %publisher;
         my $heard = 0;
 
-        my $met = gather([@mine, @alive], timeout => 30,
-            message => sub {
-                my ($ws, $m) = @_;
-                my ($r, $from, $i) = split / /, $m->{data};
-                return if ($r // '') ne $round;
-                $heard++;
-                my $key = "$ws $from";
-                $problem{$key} = "$i after $got{$key}"
-                    if $i != ($got{$key} // 0) + 1;
-                $got{$key} = $i;
-            },
+        my $hear = sub {
+            my ($ws, $m) = @_;
+            my ($r, $from, $i) = split / /, $m->{data};
+            return if ($r // '') ne $round;
+            $heard++;
+            my $key = "$ws $from";
+            $problem{$key} = "$i after $got{$key}"
+                if $i != ($got{$key} // 0) + 1;
+            $got{$key} = $i;
+        };
+
+        my $met = gather([@mine, @alive], timeout => 30, message => $hear,
             until => sub {
                 if (!$killed && $heard > 2000) {
                     kill 'KILL', $victim;
@@ -127,24 +128,30 @@ for my $n (0, 1, 2, 9) {
         ok($killed, "worker $victims of the host is killed under load");
         ok($met, 'survivors get everything that survivors publish');
 
+        ok(wait_until(sub {
+            my @now = $nginx->workers;
+            @now == 4 && !grep { $_ == $victim } @now;
+        }), 'another worker takes its place');
+
+        # what is said now comes behind all that the killed one had published
+        $alive[0]->queue(frame("$round end 1"));
+        ok(gather(\@alive, timeout => 30, message => $hear,
+            until => sub { !grep { !$got{"$_ end"} } @alive }),
+            '... and what is said then reaches all');
+
         my @odd = grep { my $k = $_; grep { index($k, "$_ ") == 0 } @alive }
             keys %problem;
         is((scalar @odd), 0, '... without a gap, from the killed one too')
             || diag(explain([map { "$_: $problem{$_}" } @odd]));
 
-        # all survivors got the same of what the killed one had published
+        # of that all survivors got the same
         my %upto = map { ($got{"$_ $victim"} // 0) => 1 } @alive;
         is(scalar keys %upto, 1, '... and as much of that as the others');
         is((grep { $_->{eof} } @alive), 0, 'no survivor lost its connection');
-
-        ok(wait_until(sub {
-            my @now = $nginx->workers;
-            @now == 4 && !grep { $_ == $victim } @now;
-        }), 'another worker takes its place');
         $_->drop for @mine;
     }
 
-    my @again = clients($nginx, 32);
+    my @again = clients($nginx, 48);
     my @all   = (@again, grep { !$_->{eof} } @ws);
     my %now   = map { $_->{pid} => 1 } @again;
     is(scalar keys %now, 4, 'new clients are served by all four');
