@@ -27,10 +27,18 @@ server {
 }
 CONF
 
+# At rest: of those who leave in the middle of a handshake nobody counts.
+
 sub descriptors {
-    my $n = 0;
-    $n += () = glob "/proc/$_/fd/*" for $nginx->workers;
-    return $n;
+    my $least = $nginx->descriptors;
+
+    hold_for(1, sub {
+        my $n = $nginx->descriptors;
+        $least = $n if $n < $least;
+        return 1;
+    });
+
+    return $least;
 }
 
 sub settled {
@@ -74,7 +82,7 @@ note(sprintf '%d connections in %.1f s: %d left in the handshake, %d in a '
     @$r{qw(opened seconds mid_handshake mid_frame closed most)});
 
 is($r->{failed}, 0, 'every client could do what it wanted');
-cmp_ok($r->{opened}, '>', $RATE * $SECONDS * 0.95, 'they were as many')
+is($r->{opened}, $RATE * $SECONDS, 'they were as many')
     || diag(explain($r));
 cmp_ok($r->{mid_handshake} + $r->{mid_frame}, '>', $r->{opened} * 0.45,
     'half of them left in the middle of something');
@@ -88,7 +96,9 @@ ok($after, 'nobody is left, no channel, no subscription');
 is($after->{connections_total} - $before->{connections_total},
     $r->{opened} - $r->{mid_handshake} + 1, 'all of them were counted');
 is(join(' ', $nginx->workers), "@workers", 'no worker died');
-is(descriptors(), $descriptors, 'no descriptor is left open');
+ok(wait_until(sub { $nginx->descriptors == $descriptors }),
+    'no descriptor is left open')
+    || diag($nginx->descriptors . ", not $descriptors");
 
 # malloc keeps what the peak has needed, at most 16 KB a client: more clients
 # at once than in the first seconds are no leak, 9 bytes a connection are one

@@ -1,6 +1,7 @@
 package Wscast::Http;
 
-# HTTP/1.1 by hand: one request a connection, read to its end.
+# HTTP/1.1 by hand: one request a connection, read to its end; so that nginx
+# holds nothing of it any more, unless the request asks for that.
 #
 #   my $r = Wscast::Http::request($port, 'GET', '/', headers => ['A: b']);
 #   $r->{status}, $r->{header}{'content-type'}, $r->{body}, $r->{head}
@@ -26,7 +27,7 @@ sub request {
         @headers, '', '') . ($body // ''), $option{timeout});
 }
 
-# Sends the bytes and reads one response.
+# Sends the bytes and reads one response, and after "Connection: close" the end.
 
 sub exchange {
     my ($port, $bytes, $timeout) = @_;
@@ -35,6 +36,7 @@ sub exchange {
         PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 10,
     ) or die "cannot connect to port $port: $!\n";
     my $in = '';
+    my $to_end = $bytes =~ /^connection: *close\r$/mi;
 
     while (length $bytes) {
         my $n = syswrite $sock, $bytes;
@@ -42,7 +44,7 @@ sub exchange {
         substr $bytes, 0, $n, '';
     }
 
-    while (!complete($in)) {
+    while ($to_end || !complete($in)) {
         my $left = $end - time;
         last if $left <= 0 || !IO::Select->new($sock)->can_read($left);
         last if !sysread $sock, $in, 1 << 20, length $in;
