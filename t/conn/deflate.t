@@ -296,7 +296,7 @@ for (
     $busy->raw(frame_bytes(2, $fits, rsv => 4) x 400);
     $quick->text('me too');
     kill CONT => $worker;
-    gather([$busy, $quick], timeout => 30,
+    gather([$quick, $busy], timeout => 30,
         until => sub { $came == 400 && defined $answered },
         message => sub {
             my ($ws, $m) = @_;
