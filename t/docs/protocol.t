@@ -12,9 +12,8 @@ my $SECRET = 'a secret of thirty-two bytes, or more';
 my $redis  = redis();
 my $nginx  = host(<<'CONF', redis => $redis, files => {
 wscast_hub chat {
-    redis          redis://127.0.0.1:%%REDIS_PORT%%;
-    redis_timeout  500ms 500ms;
-    token_key      HS256 %%PREFIX%%/chat.key;
+    redis      redis://127.0.0.1:%%REDIS_PORT%%;
+    token_key  HS256 %%PREFIX%%/chat.key;
 
     channel  plain:*  { presence on; }
     channel  room:*   { history 100 10m; presence on grace=0s; }
@@ -39,7 +38,14 @@ server {
 CONF
     'chat.key' => $SECRET });
 
-ok(wait_until(sub { $nginx->hub->{redis_up} }), 'the host is up');
+# all its workers are connected, and the host is subscribed
+
+sub up {
+    my $hub = $nginx->hub;
+    return $hub->{redis_up} && $hub->{redis_links} == $hub->{workers} + 1;
+}
+
+ok(wait_until(\&up), 'the host is up');
 
 # -- shapes --------------------------------------------------------------
 
@@ -278,10 +284,11 @@ is(join(' ', sort keys %of_client), join(' ', sort keys %asked),
 on($guest, 'back:2');
 published('back:2', 'one');
 exchange($guest, undef, of('message'));
+my $reconnects = $nginx->hub->{redis_reconnects_total};
 $redis->command('FLUSHALL');
 $redis->command('CLIENT', 'KILL', 'TYPE', 'pubsub');
-wait_until(sub { !$nginx->hub->{redis_up} }, 3);
-wait_until(sub { $nginx->hub->{redis_up} });
+wait_until(sub { $nginx->hub->{redis_reconnects_total} > $reconnects }, 10);
+ok(wait_until(\&up), 'it is up again');
 published('back:2', 'two');
 exchange($guest, undef, sub {
     $_[0]{type} eq 'subscribed' && !defined $_[0]{id} });

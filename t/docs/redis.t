@@ -18,7 +18,7 @@ is($redis->command(split / /, $acl), 'OK', 'Redis takes the ACL');
 my $nginx = host(<<'CONF', redis => $redis, workers => 2);
 wscast_hub chat {
     redis          redis://wscast:secret@127.0.0.1:%%REDIS_PORT%%;
-    redis_timeout  500ms 500ms;
+    redis_timeout  1s 3s;
 }
 
 server {
@@ -50,8 +50,27 @@ is_deeply([@$m{qw(channel data client user)}],
     ['room:7', { text => 'hello' }, undef, undef], '... and it arrives');
 
 # probes pass the ACL, too
-ok(hold_for(1.5, sub { $nginx->hub->{redis_links} == 3 }),
-    'the connections stay while nothing happens');
+
+# Of each connection its number, and what it has said last.
+
+sub connections {
+    return map { /^id=(\d+) .* cmd=(\S+)/ ? ($1 => $2) : () }
+        grep { / user=wscast / } split /\n/, $redis->command('CLIENT', 'LIST');
+}
+
+{
+    my %then = connections();
+    my (%now, %probed);
+
+    is(scalar keys %then, 3, 'Redis knows them by their user');
+    ok(wait_until(sub {
+        %now = connections();
+        $probed{$_} = 1 for grep { $now{$_} eq 'ping' } keys %now;
+        return !grep { !$probed{$_} } keys %then;
+    }, 30), 'each is probed while nothing happens');
+    is(join(' ', sort keys %now), join(' ', sort keys %then), '... and stays');
+}
+
 is($redis->command('PUBSUB', 'NUMSUB', 'wscast:chat:room:7')->[1], 1,
     'one subscription a host');
 
@@ -97,7 +116,10 @@ server {
 }
 CONF
 
-ok(wait_until(sub { $stored->hub->{redis_up} }), 'a host with history is up');
+ok(wait_until(sub {
+    my $hub = $stored->hub;
+    return $hub->{redis_up} && $hub->{redis_links} == 3;
+}), 'a host with history is up');
 
 {
     my ($ann, $bob) = map { $stored->ws("/ws?user=$_") } 'ann', 'bob';
