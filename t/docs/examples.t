@@ -157,10 +157,8 @@ my %host = map {
         'conf/chat.key' => $secret })
 } ['README.md', $readme], ['docs', $other];
 
-ok(wait_until(sub {
-    my $hub = $host{'README.md'}->hub;
-    return $hub->{redis_up} && $hub->{redis_links} == $hub->{workers} + 1;
-}), 'README.md is connected to Redis');
+ok(wait_until(sub { $host{'README.md'}->has_redis }),
+    'README.md is connected to Redis');
 
 {
     my $port = $host{'README.md'}->port;

@@ -38,14 +38,7 @@ server {
 CONF
     'chat.key' => $SECRET });
 
-# all its workers are connected, and the host is subscribed
-
-sub up {
-    my $hub = $nginx->hub;
-    return $hub->{redis_up} && $hub->{redis_links} == $hub->{workers} + 1;
-}
-
-ok(wait_until(\&up), 'the host is up');
+ok(wait_until(sub { $nginx->has_redis }), 'the host is up');
 
 # -- shapes --------------------------------------------------------------
 
@@ -288,7 +281,7 @@ my $reconnects = $nginx->hub->{redis_reconnects_total};
 $redis->command('FLUSHALL');
 $redis->command('CLIENT', 'KILL', 'TYPE', 'pubsub');
 wait_until(sub { $nginx->hub->{redis_reconnects_total} > $reconnects }, 10);
-ok(wait_until(\&up), 'it is up again');
+ok(wait_until(sub { $nginx->has_redis }), 'it is up again');
 published('back:2', 'two');
 exchange($guest, undef, sub {
     $_[0]{type} eq 'subscribed' && !defined $_[0]{id} });

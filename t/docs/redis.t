@@ -116,10 +116,7 @@ server {
 }
 CONF
 
-ok(wait_until(sub {
-    my $hub = $stored->hub;
-    return $hub->{redis_up} && $hub->{redis_links} == 3;
-}), 'a host with history is up');
+ok(wait_until(sub { $stored->has_redis }), 'a host with history is up');
 
 {
     my ($ann, $bob) = map { $stored->ws("/ws?user=$_") } 'ann', 'bob';

@@ -40,10 +40,8 @@ sub settings {
 
     for my $host (@hosts) {
         # its workers have their connections one by one
-        Test::More::ok(Wscast::wait_until(sub {
-            my $hub = $host->hub;
-            return $hub->{redis_up} && $hub->{redis_links} >= 3;
-        }), "$host->{name} finds Redis");
+        Test::More::ok(Wscast::wait_until(sub { $host->has_redis }),
+            "$host->{name} finds Redis");
     }
 
     $cases->('with Redis', @hosts, $redis);
