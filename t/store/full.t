@@ -38,6 +38,8 @@ server {
 CONF
 
 my $host = host($CONF, workers => 2);
+ok(wait_until(sub { $host->hub->{zone_presence_bytes} == 2 * 128 }),
+    'each worker has a place for its members before it is full');
 
 sub client {
     my ($path) = @_;

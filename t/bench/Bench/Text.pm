@@ -27,8 +27,10 @@ E
 our %parts = (
     fanout => ['One channel', <<'E'],
 Processor time of the worker, user and system, for each delivery: that of the floor in microseconds, and how many times that much the others take. *One at a
-time* means that the next message is published when all have got the last one, so that nobody can put two into one packet. With 16 in flight a server may, and the
-floor does. `text` and `json` are wscast's dialects, with one worker and without Redis; `2 workers`, `Redis` and the two together are the `text` dialect.
+time* means that the next message is published when all have got the last one, so that nobody can put two into one packet: what a
+peer takes beyond the floor is all that can be gained on it. With 16 in flight a server may. The floor puts together what it has read at once; wscast gives each
+subscriber what has come until his turn, which is more, and can be below one. `text` and `json` are wscast's dialects, with one worker and without Redis;
+`2 workers`, `Redis` and the two together are the `text` dialect.
 E
     user => ['Whose time it is', <<'E'],
 *User* is what is spent in nginx and wscast, *system* what the kernel takes for them. It samples which is which, so that this is rough.
