@@ -181,8 +181,9 @@ for my $case ([[1, 2, 3], 3, 0], [[1, 3], 3, 1], [[1, 2, 3], 2, 1]) {
         return wait_until(sub { $pulse->step; $condition->() });
     };
 
-    $until->(sub { $pulse->{next} > $r->{begun} + 0.5 });
-    ok(!$now->(), 'a Redis that answers is no excuse');
+    # a machine with no time for it makes it one, for some seconds
+    ok($until->(sub { $pulse->{next} > $r->{begun} + 0.5 && !$now->() }),
+        'a Redis that answers is no excuse');
     $redis->freeze;
     ok($until->($now), '... one that does not is one');
     ok(!$r->troubled('b', time, time), '... for those on its way');

@@ -31,6 +31,7 @@ server {
         wscast               chat;
         wscast_allow         subscribe "*";
         wscast_user          $arg_user;
+        wscast_ping          1h;     # they are not read all the time
     }
 
     location /api/ { wscast_api chat; }

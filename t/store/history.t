@@ -11,7 +11,7 @@ wscast_hub chat {
 
     channel  room:*   { history 5 10m; }
     channel  long:*   { history 1000 10m; echo off; }
-    channel  brief:*  { history 10 1s; }
+    channel  brief:*  { history 10 3s; }
 }
 
 server {
@@ -22,6 +22,7 @@ server {
         wscast_allow        all "*";
         wscast_user         $arg_user;
         wscast_send_buffer  64k;
+        wscast_ping         1h;     # not all are read all the time
     }
 
     location /reader { wscast chat; wscast_allow subscribe "room:*"; }
@@ -58,7 +59,12 @@ for my $redis (undef, redis()) {
 
     @hosts = map { host($conf, workers => 3, $redis ? (redis => $redis) : ()) }
         $redis ? (1, 2) : 1;
-    wait_until(sub { $_->hub->{redis_up} }) for $redis ? @hosts : ();
+
+    # each worker has a connection of its own, and one is subscribed
+    ok(wait_until(sub {
+        my $hub = $_->hub;
+        return $hub->{redis_up} && $hub->{redis_links} == 4;
+    }), 'Redis is found') for $redis ? @hosts : ();
 
     subtest $redis ? 'two hosts with Redis' : 'one host' => \&examine;
 }
@@ -264,7 +270,7 @@ for my $n (5 .. 9) {
     my $r = publish($p, 'brief:1', 1);
     my ($answer) = resume('brief:1', { epoch => $r->{epoch}, offset => 0 });
     ok($answer->{recovered}, 'what is fresh is recovered');
-    select undef, undef, undef, 1.3;
+    select undef, undef, undef, 3.3;
     ($answer) = resume('brief:1', { epoch => $r->{epoch}, offset => 0 });
     ok(!$answer->{recovered}, 'what has expired is not');
     ($answer) = resume('brief:1', { epoch => $r->{epoch}, offset => 1 });

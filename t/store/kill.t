@@ -52,20 +52,33 @@ srand 9;
     my @hosts = map {
         host($conf, redis => $redis, workers => 3, name => "host $_")
     } 'one', 'two';
-    wait_until(sub { $_->hub->{redis_up} }) for @hosts;
+
+    # each worker has a connection of its own, and one is subscribed
+    ok(wait_until(sub {
+        my $hub = $_->hub;
+        return $hub->{redis_up} && $hub->{redis_links} == 4;
+    }), 'Redis is found') for @hosts;
+
     subtest 'two hosts with Redis' => sub { examine(@hosts) };
 }
 
 done_testing();
 
 
-# A client's connection, after what was asked of it has been answered.
+# What a client is answered; a worker that has just begun may have no
+# connection to Redis yet, and says so.
 sub ask {
     my ($host, %message) = @_;
-    my $ws = $host->ws('/ws?user=asker');
-    $ws->recv;
-    my $m = $ws->ask(\%message);
-    $ws->drop;
+    my $m;
+
+    wait_until(sub {
+        my $ws = $host->ws('/ws?user=asker');
+        $ws->recv;
+        $m = $ws->ask(\%message);
+        $ws->drop;
+        return $m->{type} ne 'error' || $m->{code} != 503;
+    }) or die "$message{type}: $m->{reason}\n";
+
     return $m;
 }
 
@@ -111,16 +124,25 @@ sub examine {
         });
 
     $readers->begin;
-    $readers->run(0.5);
     my @first = members($hosts[0]);
     is("@first",
         join(' ', sort map { $_->{member} } $readers->readers),
         'all are members');
+
+    # who has seen the last one come has seen all
+    my @seers = grep { $_->{n} % 3 == 0 } $readers->readers;
+    my $last  = $hosts[0]->ws('/ws');
+    my $id    = $last->recv_json->{client};
+    $last->ask({ type => $_, channel => 'room:kill' })
+        for 'subscribe', 'unsubscribe';
+    $last->drop;
+    ok($readers->listen(sub {
+        !grep { ($_->{others}{$id} // 1) != 0 } @seers
+    }), 'some are told who comes and goes');
     @$_{qw(others odd)} = ({ map { $_ => 1 } @first }, [])
         for $readers->readers;
 
     # one worker of each host is spared, and so are its clients
-    my @seers = grep { $_->{n} % 3 == 0 } $readers->readers;
     my %spared;
     for my $host (@hosts) {
         my ($c) = grep { $_->{host} == $host } @seers;
@@ -134,18 +156,26 @@ sub examine {
     $readers->run(0.5);
 
     my ($killed, $next) = (0, time);
-    $readers->run(asan() ? 25 : 11, sub {
+    my $kill = sub {
         return if $killed == 10 || time < $next;
         my $host = $hosts[$killed % @hosts];
         my @victims = grep { !$spared{$_} } $host->workers;
         return if !@victims;
-        kill 'KILL', $victims[rand @victims];
+
+        # every second one has more clients than others, so that many are cut
+        my %has;
+        $has{ $_->{greeting} }++ for $readers->readers;
+        @victims = sort { ($has{$b} // 0) <=> ($has{$a} // 0) } @victims;
+        kill 'KILL', $victims[$killed / @hosts % 2 ? rand @victims : 0];
         $killed++;
         $next = time + (0.2 + rand 1.4) * (asan() ? 2 : 1);
-    });
-    ok($readers->finish(30), 'at the end all have caught up')
-        || diag($readers->{reason});
+    };
+    my $end = time + scale(60);
+    $readers->run(1, $kill) while $killed < 10 && time < $end;
     is($killed, 10, 'ten workers were killed');
+    $readers->run(1);
+    ok($readers->finish(60), 'at the end all have caught up')
+        || diag($readers->{reason});
 
     # -- messages --------------------------------------------------------
 

@@ -12,7 +12,6 @@ my $CONF = <<'CONF';
 wscast_hub chat {
     zone             16m;
     redis            redis://127.0.0.1:%%REDIS_PORT%%;
-    redis_timeout    500ms 1s;
     redis_reconnect  300ms 600ms;
     channel  kept:*  { history 100 10m; }
 }

@@ -3,13 +3,14 @@
 
 use lib 't/lib';
 use Wscast;
+use Scalar::Util qw(weaken);
 
 my $CONF = <<'CONF';
 wscast_hub chat {
     zone 16m;
     %%ENGINE%%
 
-    channel  slow:*  { presence on grace=1s; }
+    channel  slow:*  { presence on grace=3s; }
     channel  now:*   { presence on grace=0s; }
     channel  room:*  { presence on; history 10 1m; }
 }
@@ -20,10 +21,11 @@ server {
     wscast_drain  1h;      # no client here reconnects by itself
 
     location /ws {
-        wscast        chat;
-        wscast_allow  all "*";
-        wscast_user   $arg_user;
-        wscast_info   $arg_info;
+        wscast          chat;
+        wscast_allow    all "*";
+        wscast_user     $arg_user;
+        wscast_info     $arg_info;
+        wscast_welcome  $pid;
     }
 
     location /blind { wscast chat; wscast_allow subscribe "*";
@@ -34,13 +36,17 @@ server {
 }
 CONF
 
-my (@hosts, $turn);
+my (@hosts, $turn, $redis, @clients);
 
 sub client {
     my ($path) = @_;
-    my $ws = $hosts[$turn++ % @hosts]->ws($path // '/ws');
+    my $host = $hosts[$turn++ % @hosts];
+    my $ws   = $host->ws($path // '/ws');
+    $ws->{host} = $host;
     $ws->{welcome} = $ws->recv_json;
     $ws->{id} = $ws->{welcome}{client};
+    push @clients, $ws;
+    weaken($clients[-1]);
     return $ws;
 }
 
@@ -60,6 +66,21 @@ sub on {
                %since ? (since => \%since) : ());
 }
 
+# Leaves without a word; its host, and Redis, know it then.
+sub lose {
+    my ($ws, $channel) = @_;
+
+    $ws->drop;
+    ok(wait_until(sub {
+        my $open = grep { $_ && $_->{sock} } @clients;
+        $open -= $_->hub->{connections} for @hosts;
+        return $open == 0 && (!$redis || $redis->command('ZCARD',
+            "{wscast:chat:$channel}:presence:lost") == 1);
+    }), 'who is lost is missed');
+
+    return;
+}
+
 sub event {
     my ($ws) = @_;
     return shift @{ $ws->{events} } if @{ $ws->{events} // [] };
@@ -72,13 +93,19 @@ sub members {
     return map { $_->{client} } @{ $r->{members} };
 }
 
-for my $redis (undef, redis()) {
+for my $one (undef, redis()) {
+    $redis = $one;
     my $engine = $redis ? 'redis redis://127.0.0.1:%%REDIS_PORT%%;' : '';
     my $conf = $CONF =~ s/%%ENGINE%%/$engine/r;
 
     @hosts = map { host($conf, workers => 3, $redis ? (redis => $redis) : ()) }
         $redis ? (1, 2) : 1;
-    wait_until(sub { $_->hub->{redis_up} }) for $redis ? @hosts : ();
+
+    # each worker has a connection of its own, and one is subscribed
+    ok(wait_until(sub {
+        my $hub = $_->hub;
+        return $hub->{redis_up} && $hub->{redis_links} == 4;
+    }), 'Redis is found') for $redis ? @hosts : ();
 
     subtest $redis ? 'two hosts with Redis' : 'one host' => \&examine;
 }
@@ -140,14 +167,13 @@ on($blind, 'slow:1');
     my $bob = client('/ws?user=bob');
     on($bob, 'slow:1');
     is(event($ann)->{type}, 'join', 'bob is back');
-    $bob->drop;
-    select undef, undef, undef, 0.2;
+    lose($bob, 'slow:1');
 
     my $again = client('/ws?user=bob');
     my $s = on($again, 'slow:1');
     is($s->{member}, $bob->{id},
         'who reconnects in time is known under the id it had');
-    ok($ann->silent(1.8), 'and nobody has noticed');
+    ok($ann->silent(3.8), 'and nobody has noticed');
     is(join(' ', members($ann, 'slow:1')),
         "$ann->{id} $blind->{id} $bob->{id}", '... nor that it moved');
 
@@ -162,12 +188,11 @@ on($blind, 'slow:1');
     my $one = client('/ws');
     on($one, 'slow:1');
     event($ann);
-    $one->drop;
-    select undef, undef, undef, 0.2;
+    lose($one, 'slow:1');
     my $two = client('/ws');
     my $s = on($two, 'slow:1', client => $one->{id});
     is($s->{member}, $one->{id}, 'who has no name comes back by its id');
-    ok($ann->silent(1.8), '... unnoticed');
+    ok($ann->silent(3.8), '... unnoticed');
     $two->drop;
     is(event($ann)->{client}, $one->{id}, '... and leaves as who it was');
 }
@@ -211,8 +236,7 @@ on($blind, 'slow:1');
 {
     my $one = client('/ws?user=bob');
     on($one, 'slow:api');
-    $one->drop;
-    select undef, undef, undef, 0.2;
+    lose($one, 'slow:api');
     my $two = client('/ws?user=bob');
     is(on($two, 'slow:api')->{member}, $one->{id}, 'a client has come back');
     my $r = $hosts[0]->http(DELETE => "/api/clients/$one->{id}");
@@ -245,9 +269,8 @@ on($blind, 'slow:1');
     is($r->{total}, 24, "all are there");
 
     $hosts[0]->expect_log(qr/exited on signal 9/);
-    my ($victim) = $hosts[0]->workers;
-    kill KILL => $victim;
-    select undef, undef, undef, 0.5;
+    my ($victim) = grep { $_->{host} == $hosts[0] } @all;
+    kill KILL => $victim->{welcome}{msg};
     my (@gone, @here);
     for my $ws (@all) {
         $ws->json({ type => 'ping', id => 5 });

@@ -12,10 +12,10 @@ my $CONF = <<'CONF';
 wscast_hub chat {
     zone             16m;
     redis            redis://127.0.0.1:%%REDIS_PORT%%;
-    redis_timeout    500ms 1s;
+    redis_timeout    1s 3s;
     redis_reconnect  50ms 300ms;
 
-    channel  room:*  { presence on grace=1s; history 10 1m; }
+    channel  room:*  { presence on grace=3s; history 10 1m; }
     channel  now:*   { presence on grace=0s; }
 }
 
@@ -37,7 +37,17 @@ my @hosts = map {
 } 'one', 'two';
 my ($one, $two) = @hosts;
 
-ok(wait_until(sub { $_->hub->{redis_up} }), 'Redis is found') for @hosts;
+# Each worker has a connection of its own, and one is subscribed.
+sub up {
+    my ($name) = @_;
+    ok(wait_until(sub {
+        my $hub = $_->hub;
+        return $hub->{redis_up} && $hub->{redis_links} == 3;
+    }, 15), "$_->{name} $name") for @hosts;
+    return;
+}
+
+up('finds Redis');
 
 sub client {
     my ($host, $user) = @_;
@@ -76,6 +86,17 @@ sub events {
     return map { "$_->{type} $_->{client}" } @events;
 }
 
+# Leaves without a word, and Redis knows it: else the same user would be there
+# twice for a moment.
+sub lose {
+    my ($ws, $channel) = @_;
+    $ws->drop;
+    ok(wait_until(sub { $redis->command('ZCARD',
+        "{wscast:chat:$channel}:presence:lost") == 1 }),
+        'who is lost is missed');
+    return;
+}
+
 # -- coming and going ----------------------------------------------------
 
 my $watch = client($one, 'watch');
@@ -94,24 +115,21 @@ on($watch, 'room:1');
         '... with user and info, in the order of joining');
     is_deeply([events($ann, 0.3)], [], 'nobody is told of himself');
 
-    # her host has to notice first, or she is there twice for a moment
-    $ann->drop;
-    sleep 0.2;
+    lose($ann, 'room:1');
     my $again = client($one, 'ann');
     is(on($again, 'room:1')->{member}, $ann->{id},
         'on another host the same user goes on being the same member');
-    is_deeply([events($watch, 1.5)], [], '... and nobody notices');
+    is_deeply([events($watch, 3.5)], [], '... and nobody notices');
 
     my $old = client($two);
     on($old, 'room:1');
     is_deeply([events($watch, 5, 1)], ["join $old->{id}"],
         'an anonymous one joins');
-    $old->drop;
-    sleep 0.2;
+    lose($old, 'room:1');
     my $new = client($two);
     my $s = on($new, 'room:1', since => { client => $old->{id} });
     is($s->{member}, $old->{id}, '... and comes back by its former id');
-    is_deeply([events($watch, 1.5)], [], '... which nobody notices');
+    is_deeply([events($watch, 3.5)], [], '... which nobody notices');
 
     # taken over while it is open
     my $twin = client($one, 'ann');
@@ -128,14 +146,14 @@ on($watch, 'room:1');
     $new->ask({ type => 'unsubscribe', channel => 'room:1' });
     is_deeply([events($watch, 5, 1)], ["leave $old->{id}"],
         'who unsubscribes leaves at once');
-    cmp_ok(time - $begun, '<', scale(0.6), '... at once');
+    cmp_ok(time - $begun, '<', 2.9, '... at once');
 
     $begun = time;
     $far->drop;
-    is_deeply([events($watch, 5, 1)], ["leave $ann->{id}"],
+    is_deeply([events($watch, 15, 1)], ["leave $ann->{id}"],
         'who is lost leaves');
-    cmp_ok(time - $begun, '>', 0.9, '... after the grace');
-    cmp_ok(time - $begun, '<', scale(2), '... and not much later');
+    cmp_ok(time - $begun, '>', 2.9, '... after the grace');
+    cmp_ok(time - $begun, '<', scale(6), '... and not much later');
     is(ids($watch, 'room:1'), $watch->{id}, 'one is there');
 }
 
@@ -186,15 +204,22 @@ on($watch, 'room:1');
     $redis->start;
     ok(wait_until($there, 15), 'after a restart those are there who are there');
 
-    # the same, when Redis has kept its data: the link alone was lost
+    # the same, when Redis has kept its data: the links alone were lost
+    up('is connected');
     $redis->freeze;
-    sleep scale(2);
+    my $left;
+    ok(wait_until(sub {
+        $left = 0;
+        $left += $_->hub->{redis_links} for @hosts;
+        return $left == 0;
+    }, 15), 'a Redis that stands still is given up') || diag($left);
     (pop @some)->drop;
     $all = join ' ', sort map { $_->{id} } @some;
     sleep 0.3;
     $redis->thaw;
     ok(wait_until($there, 15), 'who left while Redis stood still is gone');
     $_->drop for @some;
+    up('is connected again');
 }
 
 # -- reload --------------------------------------------------------------
@@ -204,11 +229,11 @@ on($watch, 'room:1');
     on($stays, 'room:3');
     my @few = map { client($one, "f$_") } 1 .. 4;
     on($_, 'room:3') for @few;
-    events($stays, 5, 4);
+    is(scalar(events($stays, 5, 4)), 4, 'four join on a host');
     $one->reload;
     on(my $new = client($one, 'new'), 'room:3');
-    is_deeply([events($stays, 2)], ["join $new->{id}"],
-        'a reload makes nobody leave or join');
+    is_deeply([events($stays, 5, 1), events($stays, 3.5)],
+        ["join $new->{id}"], 'a reload makes nobody leave or join');
     is(ids($new, 'room:3'), join(' ', map { $_->{id} } $stays, @few, $new),
         'old and new workers have the same members');
     $_->drop for $stays, @few, $new;
@@ -225,7 +250,6 @@ on($watch, 'room:1');
 
     $one->expect_log(qr/exited on signal 9/);
     kill 'KILL', ($one->workers)[0];
-    sleep 0.2;
     my @gone = grep { !eval { $_->ask({ type => 'ping', id => 1 }); 1 } } @all;
     my @left = grep { !$_->{eof} } @all;
     my $first = shift @gone;
@@ -238,7 +262,7 @@ on($watch, 'room:1');
         is(on($back, 'room:4')->{member}, $first->{id},
             'a client of a killed worker comes back as the same member');
         push @left, $back;
-        is_deeply([sort(events($witness, 6, scalar @expected))],
+        is_deeply([sort(events($witness, 15, scalar @expected))],
             [sort @expected],
             'the others leave within seconds, once');
     }
@@ -260,10 +284,9 @@ on($watch, 'room:1');
     $count{$_}++ for @leaves;
     is((grep { $_ != 1 } values %count), 0, '... exactly once each');
     is(ids($witness, 'room:4'), $witness->{id}, 'one is left');
-    is($redis->command('ZCARD', '{wscast:chat:}:dead'), 0,
-        'nothing is left of the dead leases');
-    is($redis->command('ZCARD', '{wscast:chat:}:lost'), 0,
-        '... or of lost members');
+    ok(wait_until(sub { $redis->command('EXISTS', '{wscast:chat:}:dead',
+        '{wscast:chat:}:lost') == 0 }),
+        'nothing is left of the dead leases, or of lost members');
 }
 
 # -- what a lease names --------------------------------------------------
@@ -288,7 +311,7 @@ sub named {
         on($_, "now:of-$n") for @pair;
     }
 
-    cmp_ok(named(), '>=', 40, 'the lease names its channels');
+    ok(wait_until(sub { named() >= 40 }), 'the lease names its channels');
     $pair[0]->ask({ type => 'unsubscribe', channel => "now:of-$_" })
         for 1 .. 20;
     is(members($pair[1], "now:of-$_")->{total}, 1, '... one leaves them')

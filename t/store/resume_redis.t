@@ -13,7 +13,7 @@ my $CONF = <<'CONF';
 wscast_hub chat {
     zone             32m;
     redis            redis://127.0.0.1:%%REDIS_PORT%%;
-    redis_timeout    500ms 2s;
+    redis_timeout    5s 10s;        # it writes to the disk
     redis_reconnect  50ms 300ms;
 
     channel  room:*   { history 20000 10m; }
@@ -39,11 +39,21 @@ my @hosts = map {
 } 'one', 'two';
 my ($one, $two) = @hosts;
 
-ok(wait_until(sub { $_->hub->{redis_up} }), 'Redis is found') for @hosts;
+# Each worker has a connection of its own, and one is subscribed: whatever is
+# published then is taken.
+sub up {
+    ok(wait_until(sub {
+        my $hub = $_->hub;
+        return $hub->{redis_up} && $hub->{redis_links} == 3;
+    }), "$_->{name} has its connections to Redis") for @hosts;
+    return;
+}
+
 srand 42;
 
 sub readers {
     my ($count, $channel, @on) = @_;
+    up();
     my $readers = Wscast::Readers->new(hosts => @on ? \@on : \@hosts,
         count => $count, channel => $channel);
     $readers->begin;
@@ -74,7 +84,7 @@ sub leave {
             $drops++;
         }
     });
-    $readers->finish;
+    ok($readers->finish(60), 'at the end all have caught up');
 
     my $taken = () = $readers->taken;
     cmp_ok($drops, '>', asan() ? 50 : 200, "$drops connections were dropped");
@@ -95,19 +105,20 @@ sub leave {
     my ($next, $cuts) = (time, 0);
 
     $readers->talk(rate => 300);
-    $readers->run(5, sub {
+    my $end = time + scale(60);
+    $readers->run(0.5, sub {
         return if time < $next;
-        $next = time + 0.5;
         my @ids = $redis->command('CLIENT', 'LIST', 'TYPE', 'pubsub')
             =~ /^id=(\d+)/mg;
         return if !@ids;
+        $next = time + 0.5;
         $redis->command('CLIENT', 'KILL', 'ID', $ids[rand @ids]);
         $cuts++;
-    });
-    $readers->finish;
+    }) while $cuts < 10 && time < $end;
+    ok($readers->finish(60), 'at the end all have caught up');
 
     my $taken = () = $readers->taken;
-    cmp_ok($cuts, '>=', 8, 'the subscriptions were cut again and again');
+    cmp_ok($cuts, '>=', 10, 'the subscriptions were cut again and again');
     cmp_ok($taken, '>', 100, 'messages were published');
     $readers->whole('subscriptions cut');
     is($readers->sum('ends'), 0, '... on the same connections');
@@ -128,7 +139,7 @@ sub leave {
         $next = time + 0.2;
         $redis->command('SCRIPT', 'FLUSH');
     });
-    $readers->finish;
+    ok($readers->finish(60), 'at the end all have caught up');
 
     is($readers->{errors}, 0, 'without its scripts Redis takes everything');
     $readers->whole('scripts forgotten');
@@ -145,12 +156,15 @@ sub leave {
 
     $one->expect_log(qr/exited on signal 9/);
     $readers->talk(rate => 200, voices => 1, hosts => [$two]);
-    $readers->run(4, sub {
+    $readers->run(1, sub {
         return if $killed == 2 || time < $begun + 0.5 + 1.5 * $killed;
-        kill 'KILL', ($one->workers)[$killed];
-        $killed++;
-    });
-    $readers->finish;
+        my @pids = $one->workers;
+        return if @pids < 2;
+        kill 'KILL', $pids[$killed++];
+    }) while $killed < 2 && time < $begun + scale(60);
+    $readers->run(2);
+    ok($readers->finish(60), 'at the end all have caught up');
+    is($killed, 2, '... though two workers were killed');
     is($readers->{errors}, 0, 'the other host publishes on');
     $readers->whole('leader killed');
     leave($readers);
@@ -168,7 +182,8 @@ sub leave {
         $one->signal('HUP');
         $reloads++;
     });
-    $readers->finish;
+    ok($readers->listen(sub { $readers->sum('ends') >= 12 })
+        && $readers->finish(60), 'at the end all have caught up');
     cmp_ok($readers->sum('ends'), '>=', 12, 'after reloads clients have moved');
     is($readers->{errors}, 0, '... and nothing was refused');
     $readers->whole('reloads');

@@ -138,7 +138,7 @@ $own += $channel + 2 * BLOCK;
     becomes('what is read does not wait', bus_backlog_bytes => 0);
 
     my $pid = ($nginx->workers)[0];
-    kill 'STOP', $pid;
+    ok($nginx->stop_worker($pid), 'a worker is stopped');
 
     # the other one takes the request, as the stopped one cannot
     my $long = 'x' x 20000;

@@ -45,7 +45,10 @@ sub subscribe {
     return ($ws, $said, $pid);
 }
 
-ok(wait_until(sub { $host->hub->{redis_links} == 2 }), 'Redis is found');
+ok(wait_until(sub {
+    my $hub = $host->hub;
+    return $hub->{redis_up} && $hub->{redis_links} == 2;
+}), 'Redis is found');
 
 my ($first, $said, $old) = subscribe();
 $host->http('POST', '/api/channels/room:1', body => $_) for 1 .. 3;

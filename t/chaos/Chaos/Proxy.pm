@@ -13,6 +13,7 @@ package Chaos::Proxy;
 #   $proxy->tell('to 6380');   new connections go there
 #   $proxy->tell('delay 50');  pass everything on 50 ms later
 #   $proxy->tell('heal');      after half, deaf and mute: reset what was open
+#   $proxy->obeyed;            waits until all of that is done
 #
 # The process ends with the one that started it.
 
@@ -30,20 +31,20 @@ sub new {
     my $self = bless { port => $port, target => $target }, $class;
 
     pipe my $in, my $out or die "pipe: $!\n";
+    pipe my $done, my $ack or die "pipe: $!\n";
     $self->_listen;
     my $pid = fork // die "fork: $!\n";
 
     if (!$pid) {
-        close $out;
-        $self->{control} = $in;
+        close $_ for $out, $done;
+        @$self{qw(control ack)} = ($in, $ack);
         eval { $self->_run; 1 } or print STDERR "proxy: $@";
         POSIX::_exit(0);
     }
 
-    close $in;
-    close delete $self->{listen};
+    close $_ for $in, $ack, delete $self->{listen};
     $out->autoflush(1);
-    @$self{qw(pid out)} = ($pid, $out);
+    @$self{qw(pid out done told)} = ($pid, $out, $done, 0);
 
     return $self;
 }
@@ -53,6 +54,14 @@ sub port { return $_[0]{port} }
 sub tell {
     my ($self, $word) = @_;
     print { $self->{out} } "$word\n";
+    $self->{told}++;
+    return;
+}
+
+sub obeyed {
+    my ($self) = @_;
+    $self->{told} -= sysread($self->{done}, my $acks, $self->{told})
+        || die "the proxy has ended\n" while $self->{told};
     return;
 }
 
@@ -106,7 +115,10 @@ sub _run {
 
         if (vec $rin, fileno $self->{control}, 1) {
             sysread $self->{control}, my $words, 4096 or return;
-            $self->_obey($_) for split /\n/, $words;
+            for my $word (split /\n/, $words) {
+                $self->_obey($word);
+                syswrite $self->{ack}, '.';
+            }
         }
     }
 }
