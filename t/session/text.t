@@ -46,6 +46,17 @@ server {
 }
 CONF
 
+# Who is welcomed has joined; where nobody is, it is waited for: so many
+# subscriptions there are then.
+sub joined {
+    my ($n) = @_;
+    my $now;
+
+    return ok(wait_until(sub {
+        return ($now = $nginx->hub->{subscriptions}) == $n;
+    }), 'all have joined') || diag("$now subscriptions, not $n");
+}
+
 # -- the classic client --------------------------------------------------
 
 {
@@ -88,6 +99,7 @@ CONF
 
 {
     my ($a, $b, $elsewhere) = (map { $nginx->ws("/plain?room=$_") } 2, 2, 3);
+    joined(6);
     my $bytes = join '', map { chr } 0 .. 255;
 
     for my $text ('hello', '', '{"type":"ping"}', "\0", '{"n":1e999}',
@@ -121,14 +133,14 @@ CONF
     my $own = $nginx->ws('/own?room=4');
     my $b   = $nginx->ws('/plain?room=4');
 
+    joined(3);
     $own->text('hello');
     is($own->recv_text, 'hi there', 'a heartbeat of other words is answered');
     $own->text('{"type":"ping"}');
     is($b->recv_text, '{"type":"ping"}', '... and only that');
 
     my $reader = $nginx->ws('/read?room=4');
-    is(wait_until(sub { ($nginx->hub->{subscriptions}) >= 1 }) ? 1 : 0, 1,
-        'a reader joins');
+    joined(4);
     $own->text('for the reader');
     is($reader->recv_text, 'for the reader', 'joining needs no grant');
     $reader->text('may I?');
@@ -138,6 +150,7 @@ CONF
 {
     my ($a, $b) = map { $nginx->ws('/quiet') } 1 .. 2;
 
+    joined(2);
     for my $i (1 .. 3) {
         $a->text("from a $i");
         is($b->recv_text, "from a $i", 'echo off: the other gets it');
