@@ -82,8 +82,7 @@ sub last_transaction {
 # Redis says of them, besides the test's own, is not.
 sub up {
     return wait_until(sub {
-        my $hub = $host->hub;
-        return $hub->{redis_up} && $hub->{redis_links} == 3
+        return $host->has_redis
             && $redis->command('CLIENT', 'LIST') =~ tr/\n// == 3 + 1;
     });
 }

@@ -52,13 +52,7 @@ srand 9;
     my @hosts = map {
         host($conf, redis => $redis, workers => 3, name => "host $_")
     } 'one', 'two';
-
-    # each worker has a connection of its own, and one is subscribed
-    ok(wait_until(sub {
-        my $hub = $_->hub;
-        return $hub->{redis_up} && $hub->{redis_links} == 4;
-    }), 'Redis is found') for @hosts;
-
+    ok(wait_until(sub { $_->has_redis }), 'Redis is found') for @hosts;
     subtest 'two hosts with Redis' => sub { examine(@hosts) };
 }
 

@@ -100,12 +100,8 @@ for my $one (undef, redis()) {
 
     @hosts = map { host($conf, workers => 3, $redis ? (redis => $redis) : ()) }
         $redis ? (1, 2) : 1;
-
-    # each worker has a connection of its own, and one is subscribed
-    ok(wait_until(sub {
-        my $hub = $_->hub;
-        return $hub->{redis_up} && $hub->{redis_links} == 4;
-    }), 'Redis is found') for $redis ? @hosts : ();
+    ok(wait_until(sub { $_->has_redis }), 'Redis is found')
+        for $redis ? @hosts : ();
 
     subtest $redis ? 'two hosts with Redis' : 'one host' => \&examine;
 }

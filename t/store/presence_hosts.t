@@ -28,12 +28,7 @@ CONF
 my ($one, $two) = map {
     host($CONF, redis => $redis, workers => 2, name => "host $_")
 } 'one', 'two';
-
-# each worker has a connection of its own, and one is subscribed
-ok(wait_until(sub {
-    my $hub = $_->hub;
-    return $hub->{redis_up} && $hub->{redis_links} == 3;
-}), "$_->{name} finds Redis") for $one, $two;
+ok(wait_until(sub { $_->has_redis }), "$_->{name} finds Redis") for $one, $two;
 
 sub client {
     my ($host, $user) = @_;

@@ -37,13 +37,9 @@ my @hosts = map {
 } 'one', 'two';
 my ($one, $two) = @hosts;
 
-# Each worker has a connection of its own, and one is subscribed.
 sub up {
     my ($name) = @_;
-    ok(wait_until(sub {
-        my $hub = $_->hub;
-        return $hub->{redis_up} && $hub->{redis_links} == 3;
-    }, 15), "$_->{name} $name") for @hosts;
+    ok(wait_until(sub { $_->has_redis }, 15), "$_->{name} $name") for @hosts;
     return;
 }
 

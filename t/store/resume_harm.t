@@ -37,10 +37,7 @@ my $one = host(sprintf($CONF, '4m', '1s'), redis => $redis, workers => 1,
 my $two = host(sprintf($CONF, '32m', '50ms'), redis => $redis, workers => 1,
     name => 'the other host');
 
-ok(wait_until(sub {
-    my $hub = $_->hub;
-    return $hub->{redis_up} && $hub->{redis_links} == 2;
-}), "$_->{name} finds Redis") for $one, $two;
+ok(wait_until(sub { $_->has_redis }), "$_->{name} finds Redis") for $one, $two;
 
 my $ws = $one->ws('/ws', timeout => 20);
 $ws->recv;

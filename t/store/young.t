@@ -45,10 +45,7 @@ sub subscribe {
     return ($ws, $said, $pid);
 }
 
-ok(wait_until(sub {
-    my $hub = $host->hub;
-    return $hub->{redis_up} && $hub->{redis_links} == 2;
-}), 'Redis is found');
+ok(wait_until(sub { $host->has_redis }), 'Redis is found');
 
 my ($first, $said, $old) = subscribe();
 $host->http('POST', '/api/channels/room:1', body => $_) for 1 .. 3;
