@@ -5,7 +5,6 @@
 use lib 't/lib';
 use Wscast;
 use JSON::PP ();
-use POSIX ();
 
 my $CONF = <<'CONF';
 wscast_hub chat {
@@ -294,21 +293,6 @@ for my $channel ('room:1', 'room:30', "room:$CHANNELS") {
 
 # -- ten thousand members ------------------------------------------------
 
-# What the workers have computed, in seconds: the time that has passed says
-# more about this machine, and these clients.
-sub computed {
-    my ($host) = @_;
-    my $ticks = 0;
-
-    for my $pid ($host->workers) {
-        open my $in, '<', "/proc/$pid/stat" or next;
-        my @fields = split ' ', readline($in) =~ s/^.*\) //sr;
-        $ticks += $fields[11] + $fields[12];
-    }
-
-    return $ticks / POSIX::sysconf(POSIX::_SC_CLK_TCK());
-}
-
 # nginx inherits it
 if (`sh -c 'ulimit -n'` !~ /unlimited/ && `sh -c 'ulimit -n'` < 12_000) {
     is(system('prlimit', "--pid=$$", '--nofile=12000:12000'), 0,
@@ -339,6 +323,7 @@ server {
 }
 CONF
 
+    # what the workers compute: the time that passes says more of this machine
     my (@clients, @times);
 
     for my $n (1 .. 10) {
@@ -347,7 +332,7 @@ CONF
             $ws->{id} = JSON::PP::decode_json($ws->recv_text)->{client};
         }
 
-        my $begun = computed($host);
+        my $begun = $host->cpu;
         my $bad   = 0;
         for my $ws (@new) {
             $ws->json({ type => 'subscribe', channel => 'here:1' });
@@ -355,7 +340,7 @@ CONF
         for my $ws (@new) {
             $bad++ if $ws->recv_text !~ /"type":"subscribed"/;
         }
-        push @times, computed($host) - $begun;
+        push @times, $host->cpu - $begun;
         push @clients, @new;
         is($bad, 0, @clients . ' members');
     }

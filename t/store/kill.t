@@ -11,7 +11,7 @@ my $CONF = <<'CONF';
 wscast_hub chat {
     zone     32m;
     %%ENGINE%%
-    channel  room:*  { history 20000 10m; presence on grace=2s; }
+    channel  room:*  { history 20000 10m; presence on grace=5s; }
 }
 
 server {
@@ -225,7 +225,7 @@ sub examine {
     ok(wait_until(sub {
         ask($hosts[0], type => 'presence', channel => 'room:kill')->{total}
             == 0;
-    }, 15), 'when all have gone nobody is there');
+    }, 20), 'when all have gone nobody is there');
 
     return;
 }

@@ -34,8 +34,6 @@ my ($one, $two) = my @hosts = map {
     host($CONF, redis => $redis, name => "host $_")
 } 'one', 'two';
 
-sub up { return $_[0]->hub->{redis_up} && $_[0]->hub->{redis_links} == 3 }
-
 sub post {
     my ($host, $body) = @_;
     my $r = $host->http('POST', '/api/channels/kept:1', body => $body);
@@ -52,7 +50,7 @@ sub subscribe {
     return ($ws, $said);
 }
 
-ok(wait_until(sub { up($_) }), "$_->{name} finds Redis") for @hosts;
+ok(wait_until(sub { $_->has_redis }), "$_->{name} finds Redis") for @hosts;
 
 my $key = '{wscast:chat:kept:1}';
 
@@ -134,7 +132,7 @@ for my $time (1 .. 3) {
     ok($again->{recovered}, 'positions in it can be resumed');
 
     $_->drop for $here, $there, $late, $back;
-    ok(wait_until(sub { up($_) }), "$_->{name} is up") for @hosts;
+    ok(wait_until(sub { $_->has_redis }), "$_->{name} is up") for @hosts;
 }
 
 done_testing();

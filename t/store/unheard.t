@@ -39,8 +39,6 @@ sub conf {
     return $CONF =~ s/%%URL%%/$url/r =~ s/%%PAUSE%%/$pause/r;
 }
 
-sub up { return $_[0]->hub->{redis_up} && $_[0]->hub->{redis_links} == $_[1] }
-
 sub post {
     my ($host, $channel, $body) = @_;
     my $r = api($host, POST => "channels/$channel", body => $body);
@@ -95,7 +93,7 @@ sub gone {
 
 sub back {
     my ($host) = @_;
-    ok(wait_until(sub { up($host, 3) }), "$host->{name} has it again");
+    ok(wait_until(sub { $host->has_redis }), "$host->{name} has it again");
     return;
 }
 
@@ -150,7 +148,7 @@ sub swap {
     return;
 }
 
-ok(wait_until(sub { up($_, 3) }), "$_->{name} finds Redis") for @hosts;
+ok(wait_until(sub { $_->has_redis }), "$_->{name} finds Redis") for @hosts;
 
 # In peace nothing is fetched, and nobody is told anything.
 {
@@ -187,7 +185,7 @@ ok(wait_until(sub { up($_, 3) }), "$_->{name} finds Redis") for @hosts;
     $_->tell('heal') for @proxies;
 
     is(until_heard($here, 'after', sub { post($two, 'kept:a', '"after"')
-        if gaps($one) > $gaps[0] && up($two, 3) }) =~ s/( after)+$//r, 'lost',
+        if gaps($one) > $gaps[0] && $two->has_redis }) =~ s/( after)+$//r, 'lost',
         'its host tells of the loss before anything is published');
 
     # a host that asks only after a message is told that this is the end
