@@ -259,7 +259,7 @@ sub _settle {
         $left = join ' ', map { my $h = $_; map { $self->_list($h, $_) }
             @CHANNELS } $world->hosts;
         return $left eq '';
-    }, 40), 'nobody is a member when all have gone')
+    }, 60), 'nobody is a member when all have gone')
         || Test::More::diag($left);
 
     for my $channel (@CHANNELS) {

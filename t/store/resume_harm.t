@@ -90,7 +90,7 @@ sub say {
 
 sub heard_all {
     my ($name) = @_;
-    gather([$ws, $talker], message => \&hear, timeout => 20,
+    gather([$ws, $talker], message => \&hear, timeout => 60,
         until => sub { @got >= $sent{n} && $answers >= $sent{n} });
     is(scalar @got, $sent{n}, "$name: all $sent{n} messages have come");
     is((grep { $got[$_] != $_ + 1 } 0 .. $#got), 0, '... once, in order');

@@ -53,6 +53,7 @@ is(JSON::PP::decode_json($host->http('POST', '/api/channels/room:1',
     body => 4)->{body})->{offset}, 4, 'messages are published');
 
 $proxy->tell('delay 150');
+$proxy->obeyed;
 $host->reload;
 
 my ($ws, $answer, $new) = subscribe(epoch => $said->{epoch}, offset => 1);
@@ -65,6 +66,7 @@ is_deeply([map { ($ws->recv_json->{data}) } 2 .. 4], [2, 3, 4],
 # Redis is not there at all: the answer comes all the same
 
 $proxy->tell('half');
+$proxy->obeyed;
 $host->reload;
 
 my $begun = time;
