@@ -319,14 +319,17 @@ step('who is dropped catches up: nothing is lost, nothing comes twice',
 
     const missed = ['missed 1', 'missed 2', 'missed 3'];
 
-    for (const text of missed) {
-        await say(maya, text);
-        await sees(maya, text, '.ours:not(.waiting)');
-    }
+    /* there are five seconds for this */
 
     await say(ada, 'said while away');
+
+    for (const text of missed) {
+        await say(maya, text);
+    }
+
+    await sees(maya, missed[2], '.ours:not(.waiting)');
     await sees(ada, 'said while away', '.waiting');
-    assert.equal(await count(ada, 'missed 1'), 0);
+    assert.equal(await count(ada, missed[0]), 0);
 
     await note(ada, 'caught up: 3 missed messages').waitFor();
     await sees(ada, 'said while away', ':not(.waiting)');
@@ -452,8 +455,8 @@ step('when it is back, trying again succeeds and the rooms are whole',
     await insist(ada, maya, 'into the void');
     await insist(maya, ada, 'welcome back');
     await insist(ada, maya, 'and all is well');
-    assert.equal(await within(ada, '.failed').count(), 0);
-    assert.equal(await within(maya, '.failed').count(), 0);
+    await hidden(within(ada, '.failed').first());
+    await hidden(within(maya, '.failed').first());
     assert.equal(await ada.getAttribute('#state', 'data-state'), 'open');
 });
 

@@ -112,6 +112,17 @@ sub ended {
 }
 
 
+# All workers of a host have their connection to Redis, one of them two.
+
+sub connected {
+    my ($url) = @_;
+    my $metrics = body("${url}metrics");
+
+    return $metrics =~ /^wscast_redis_up\{.*\} 1$/m
+        && $metrics =~ /^wscast_redis_links\{.*\} 3$/m;
+}
+
+
 sub body { HTTP::Tiny->new(timeout => 5)->get($_[0])->{content} }
 
 sub port { $_[0] =~ /:(\d+)/ ? $1 : die $_[0] }
@@ -120,9 +131,12 @@ sub port { $_[0] =~ /:(\d+)/ ? $1 : die $_[0] }
 my $run = start();
 
 is(scalar @{ $run->{urls} }, 2, 'two hosts are named');
-is(scalar processes($run), 8, 'Redis, the login and two nginx of three run');
+ok(wait_until(sub { processes($run) == 8 }),
+    'Redis, the login and two nginx of three run')
+    || diag(join "\n", processes($run));
 
 for my $url (@{ $run->{urls} }) {
+    ok(wait_until(sub { connected($url) }), 'a host has Redis');
     like(body($url), qr/<title>wscast chat/, 'a host serves the page');
     like(body("${url}wscast/wscast.js"), qr/export class Wscast\b/,
          'a host serves the client');

@@ -297,7 +297,7 @@ BODY
     is($r->{status}, 200, 'while Redis stands still a batch is understood');
     is_deeply([map { $_->{error}{code} } @{ $r->{json}{results} }],
         [(503) x 5], '... and each of its messages is answered 503');
-    cmp_ok(time - $begun, '<', scale(4), '... in bounded time');
+    cmp_ok(time - $begun, '<', scale(6), '... in bounded time');
     $redis->thaw;
     ok(wait_until(sub {
         !grep { $_->{error} } @{ batch($one,

@@ -313,7 +313,7 @@ settings($CONF, sub {
         my $begun = time;
         refused(api($one, GET => $path), 503, 'engine is away',
             "while Redis stands still: $path");
-        cmp_ok(time - $begun, '<', scale(4), '... in bounded time');
+        cmp_ok(time - $begun, '<', scale(6), '... in bounded time');
     }
 
     refused(api($one, DELETE => 'channels/kept:1/history'), 503,

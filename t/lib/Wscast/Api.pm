@@ -33,7 +33,7 @@ sub settings {
 
     my $redis  = Wscast::redis();
     my $remote = $conf =~ s{%%REDIS%%}
-        {redis redis://127.0.0.1:%%REDIS_PORT%%; redis_timeout 500ms 1s;}r;
+        {redis redis://127.0.0.1:%%REDIS_PORT%%; redis_timeout 1s 3s;}r;
     my @hosts  = map {
         Wscast::host($remote, redis => $redis, name => "host $_");
     } 'one', 'two';
