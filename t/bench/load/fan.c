@@ -2,6 +2,7 @@
 
 
 #define LOAD_DRAIN   2000000000ull      /* ns without a delivery: lost */
+#define LOAD_TURN    10000000           /* ns at most, of one epoll_wait */
 #define LOAD_STUCK   500000000ull       /* then the window is forgiven */
 #define LOAD_STRIDE  7919               /* prime: visits streams in turn */
 #define LOAD_PAUSE   0.05               /* seconds between bursts */
@@ -177,22 +178,30 @@ load_drain(const load_flow_t *f)
 }
 
 
-/* Until so much has been delivered, or nothing comes any more. */
+/*
+ * Until so much has been delivered, or nothing comes any more; a machine that
+ * stands still meanwhile has not waited.
+ */
 
 static void
 load_wait(uint64_t deliveries)
 {
-    uint64_t  begun, last;
+    uint64_t  last, idle, then, now;
 
-    begun = load_now();
+    last = load.count.last;
+    then = load_now();
+    idle = 0;
 
-    while (load.count.delivered < deliveries) {
-        load_turn(10000000);
+    while (load.count.delivered < deliveries && idle <= LOAD_DRAIN) {
+        load_turn(LOAD_TURN);
 
-        last = load.count.last > begun ? load.count.last : begun;
+        now = load_now();
+        idle += now - then < 2 * LOAD_TURN ? now - then : 2 * LOAD_TURN;
+        then = now;
 
-        if (load_now() - last > LOAD_DRAIN && load_now() > last) {
-            return;
+        if (load.count.last != last) {
+            last = load.count.last;
+            idle = 0;
         }
     }
 }
