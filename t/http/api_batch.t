@@ -18,7 +18,7 @@ server {
 
     client_max_body_size  16m;
     wscast_subscriptions  1000;
-    wscast_send_buffer    16m;
+    wscast_send_buffer    64m;
 
     location /json {
         wscast        chat;
