@@ -40,6 +40,10 @@ CONF
 
 my @subscribers = map { $nginx->ws('/tutorial?room=7') } 1 .. 2;
 my $ann = $nginx->ws('/json?user=ann');
+ok(wait_until(sub {
+    my $hub = $nginx->hub;
+    return $hub->{subscriptions} == 2 && $hub->{connections} == 3;
+}), 'three clients are there');
 my $base = 'http://127.0.0.1:' . $nginx->port . '/';
 
 sub run {
