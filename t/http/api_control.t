@@ -141,6 +141,11 @@ settings($CONF, sub {
 
         # while workers of both generations serve
         $two->reload;
+        ok(!$redis || wait_until(sub {
+            my $hub = $two->hub;
+            return $hub->{redis_up}
+                && $hub->{redis_links} == $hub->{workers} + 1;
+        }), "$in: workers of both generations serve");
         is(api($one, GET => 'channels/room:1')->{json}{subscribers}, 10,
             "$in: those of old workers are counted during a reload");
         is(api($two, DELETE => 'users/u11')->{json}{disconnected}, 1,
