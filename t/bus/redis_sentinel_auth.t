@@ -27,7 +27,7 @@ sub conf {
 wscast_hub chat {
     zone             4m;
     redis            $url;
-    redis_timeout    500ms 1s;
+    redis_timeout    2s 3s;
     redis_reconnect  50ms 300ms;
     $more
     channel  kept:*  { history 1000 10m; }
@@ -46,12 +46,6 @@ server {
     }
 }
 CONF
-}
-
-sub up {
-    my ($host) = @_;
-    my $hub = $host->hub;
-    return $hub->{redis_up} && $hub->{redis_links} == $hub->{workers} + 1;
 }
 
 sub post {
@@ -111,12 +105,14 @@ sub failover {
 
     my $old  = master_of($sentinels, @$servers);
     my $port = port_of($old);
+    # WAIT is for what was written on this connection
+    $old->command('SET', 'all', 1);
     ok(eval { $old->command('WAIT', 1, 5000) }, '... the replica has it');
     $old->kill9;
 
     ok(wait_until(sub {
         my $now = $sentinels->master_port;
-        $now && $now != $port && !grep { !up($_) } @hosts;
+        $now && $now != $port && !grep { !$_->has_redis } @hosts;
     }, 20), '... the new master is found');
     is(post($_, "after, by $_->{name}"), 200, '... takes messages')
         for @hosts;
@@ -152,7 +148,7 @@ my $URL = "redis+sentinel://:server\@$list/main/3";
     my $secret = write_to('secret', "least\n");
     my $host = host(conf($URL, 'redis_sentinel_password watch;'),
         name => 'with the password');
-    ok(wait_until(sub { up($host) }), 'a password opens the sentinels');
+    ok(wait_until(sub { $host->has_redis }), 'a password opens the sentinels');
 
     # the least that a user of theirs may be allowed, see docs/redis.md
     my ($rule) = Wscast::Host::slurp("$Wscast::ROOT/docs/redis.md")
@@ -165,7 +161,7 @@ my $URL = "redis+sentinel://:server\@$list/main/3";
     my $other = host(conf($URL, "redis_sentinel_user watcher; "
         . "redis_sentinel_password_file $secret;"),
         name => 'with a user', workers => 2);
-    ok(wait_until(sub { up($other) }), '... a user and a file, too');
+    ok(wait_until(sub { $other->has_redis }), '... a user and a file, too');
 
     failover('with passwords', $sentinels, \@servers, $host, $other);
 
@@ -219,12 +215,13 @@ my $URL = "redis+sentinel://:server\@$list/main/3";
         for 'normal', 'pubsub';
     ok(wait_until(sub { $host->log_text =~ /\[error\].*WRONGPASS/ }),
         'a password that is not right any more is told');
-    ok(!up($host), '... the host is away');
-    ok(wait_until(sub { up($other) }), '... who has a user of its own is not');
+    ok(!$host->has_redis, '... the host is away');
+    ok(wait_until(sub { $other->has_redis }),
+        '... who has a user of its own is not');
 
     my ($one) = $sentinels->all;
     $one->command(qw(ACL SETUSER default resetpass >watch));
-    ok(wait_until(sub { up($host) }),
+    ok(wait_until(sub { $host->has_redis }),
         '... if one of the sentinels takes it all is well');
     $_->command(qw(ACL SETUSER default resetpass >watch))
         for $sentinels->all;
@@ -258,7 +255,8 @@ my $MINE = 'redis_sentinel_password watch; '
 {
     my @hosts = map { host(conf($SURE, "$MINE $TRUST"), name => $_) }
         'one', 'two';
-    ok(wait_until(sub { up($_) }), "$_->{name}: over TLS, with both passwords")
+    ok(wait_until(sub { $_->has_redis }),
+        "$_->{name}: over TLS, with both passwords")
         for @hosts;
     failover('over TLS', $watch, \@secure, @hosts);
 
@@ -290,7 +288,8 @@ for my $case (
 {
     my $host = host(conf($SURE, "$MINE redis_ssl_verify off;"),
         workers => 1, name => 'unverified');
-    ok(wait_until(sub { up($host) }), 'redis_ssl_verify off takes all of them');
+    ok(wait_until(sub { $host->has_redis }),
+        'redis_ssl_verify off takes all of them');
 
     my $nobody = host(conf($SURE, "redis_sentinel_password watch; $TRUST"),
         workers => 1, name => 'without a certificate');
