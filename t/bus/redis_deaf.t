@@ -14,7 +14,7 @@ my $CONF = <<'CONF';
 wscast_hub chat {
     zone             64m;
     redis            redis://127.0.0.1:%%URL%%;
-    redis_timeout    500ms 1s;
+    redis_timeout    500ms 1500ms;
     redis_reconnect  20ms 200ms;
 
     channel  kept:*  { history 5000 10m; }
@@ -67,7 +67,9 @@ for my $mode (qw(deaf half)) {
         < (() = $one->log_text =~ /subscriber to .*does not answer/g));
 
     ok($found, "$mode: the subscriber's connection is given up");
-    cmp_ok(time - $begun, '<', scale(2.5), '... in time');
+    my $took = time - $begun;
+    note(sprintf 'after %.1f s', $took);
+    cmp_ok($took, '<', scale(4), '... in time');
     is(Wscast::wait_until(sub {
         $one->http('POST', '/api/channels/room:1', body => '1')->{status}
             == 503 ? 503 : 0;
@@ -103,15 +105,15 @@ sub kicks {
     my $leader = $two->leader;
     my $before = kicks();
     my $n      = 0;
-    my (%sent, %got);
+    my (%sent, %unsure, %got);
 
-    kill 'STOP', $leader;
+    ok($two->stop_worker($leader), 'a worker that is subscribed stops');
 
     while (kicks() == $before && $n < 1000) {
         for my $channel ('kept:big', 'big') {
             my $r = $one->http('POST', "/api/channels/$channel",
                 body => sprintf '"%06d%s"', ++$n, 'x' x 60_000);
-            $sent{$channel}{$n} = 1 if $r->{status} == 200;
+            ($r->{status} == 200 ? \%sent : \%unsure)->{$channel}{$n} = 1;
         }
     }
 
@@ -129,11 +131,13 @@ sub kicks {
         push @{ $got{ $m->{channel} } }, 0 + substr $m->{data}, 0, 6;
     }
 
-    is_deeply($got{'kept:big'}, [sort { $a <=> $b } keys %{ $sent{'kept:big'} }],
+    # what was not answered with 200 may have been taken
+    is_deeply([grep { !$unsure{'kept:big'}{$_} } @{ $got{'kept:big'} }],
+        [sort { $a <=> $b } keys %{ $sent{'kept:big'} }],
         'with history nothing is missing, nothing comes twice');
     cmp_ok(@{ $got{big} // [] }, '<', keys %{ $sent{big} },
         'without it something is');
-    cmp_ok($two->hub('chat')->{gaps_total}, '>', $gaps,
+    ok(wait_until(sub { $two->hub('chat')->{gaps_total} > $gaps }),
         '... which is counted');
     $ws->close;
 }
