@@ -187,7 +187,8 @@ my $kept = kept();
             $host->hub('local')->{zone_presence_bytes});
 
     # the names of channels are remembered, in a block each
-    cmp_ok(kept() - $kept, '<=', 13 * 128, '... and no more than the names of channels');
+    cmp_ok(kept() - $kept, '<=', 13 * 128,
+        '... and no more than the names of channels');
     is($host->hub('local')->{workers_lost_total}, 0,
         'no worker ended without a word');
 }

@@ -149,7 +149,8 @@ for my $time (1 .. 2) {
             my $begun = time;
             my $ws = $host->ws('/json');
             is($ws->recv_json->{type}, 'welcome', "client $n is taken on");
-            is($ws->ask({ type => 'ping' })->{type}, 'pong', '... and answered');
+            is($ws->ask({ type => 'ping' })->{type}, 'pong',
+                '... and answered');
             push @took, time - $begun;
             $ws->drop;
         }

@@ -199,7 +199,8 @@ for my $host ($one, $other) {
     all_heard($one, 'this host goes on', 'meanwhile');
 
     $redis->thaw;
-    ok(wait_until(sub { $_->has_redis }), "$_->{name} finds it again") for @hosts;
+    ok(wait_until(sub { $_->has_redis }), "$_->{name} finds it again")
+        for @hosts;
     gather(\@all, message => \&hear, timeout => 0.5, until => sub { 0 });
     %heard = ();        # "asked" may have been taken, or not
 

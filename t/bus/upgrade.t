@@ -167,7 +167,8 @@ my ($first, $since);
     my $gone = bless {%$nginx}, ref $nginx;
     $gone->signal('QUIT');
     asked_to_move('QUIT moves clients of the new one', @strayed);
-    ok(wait_until(sub { $crowd->run(0.1); $gone->_reap }, 15), '... and ends it');
+    ok(wait_until(sub { $crowd->run(0.1); $gone->_reap }, 15),
+        '... and ends it');
 
     # the host is the old one again
     $nginx->{pid} = $old->{pid};
