@@ -139,7 +139,8 @@ for my $time (1 .. $FAILOVERS) {
     $streams->go_on;
     $cluster->_wait(sub { $cluster->promoted($old) }, 'no promotion');
     ok($streams->listen(sub {
-        !grep { $_->hub->{redis_up} != 1 } @hosts }), '... a replica takes over');
+        !grep { $_->hub->{redis_up} != 1 } @hosts
+    }), '... a replica takes over');
     ok($streams->finish, '... and all arrives, however often it was said');
     diag(sprintf '%.1f s', time - $killed) if $ENV{WSCAST_VERBOSE};
     is($streams->ends, 0, '... nobody is closed');

@@ -206,7 +206,8 @@ my $redis = tls_redis('server');
     # a server that is killed may have been shaking hands
     is(join("\n", grep {
         /TLS:/ && !/peer closed connection in SSL handshake|\(104: /
-    } split /\n/, $one->log_text), '', '... but, at most, of a server that ended meanwhile');
+    } split /\n/, $one->log_text), '',
+        '... but, at most, of a server that ended meanwhile');
     $_->drop for @all;
 }
 
