@@ -91,7 +91,7 @@ sub clients {
 
     ok($over, 'all clients of the old workers are asked to move');
 
-    # this holds, too, where the machine stands still for two of the four seconds
+    # this holds, too, where a machine stands still for two of the four seconds
     my @after = sort { $a <=> $b } map { $_->{after} } values %left;
     is((grep { $_->{code} != 1001 } values %left), 0, '... with 1001');
     is((grep { !$_->{clean} } values %left), 0, '... cleanly');
