@@ -258,7 +258,7 @@ ngx_wscast_cluster_tick(ngx_wscast_cluster_t *cluster)
     whole = cluster->redis->complete && ngx_wscast_cluster_covered(cluster);
 
     if (++cluster->ticks >= NGX_WSCAST_CLUSTER_ASK || !whole
-        || cluster->hopping)                /* the scout may know it by now */
+        || cluster->hopping || cluster->lacking)    /* it may know by now */
     {
         ngx_wscast_cluster_doubt(cluster);
     }

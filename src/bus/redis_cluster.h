@@ -24,6 +24,8 @@
                                                second */
 #define NGX_WSCAST_CLUSTER_ASK    5         /* s between questions, if all is
                                                well */
+#define NGX_WSCAST_CLUSTER_GAP    1000      /* ms that a slot may be nobody's
+                                               before that is believed */
 #define NGX_WSCAST_CLUSTER_PATIENCE  3      /* s with a scout that knows no way
                                                out */
 #define NGX_WSCAST_CLUSTER_SPARE  3         /* s that a server without slots is
@@ -59,6 +61,9 @@ struct ngx_wscast_cluster_s {
     unsigned                  given_up:1;   /* a command, this second */
     unsigned                  scouted:1;    /* the scout knows of SPUBLISH */
     unsigned                  hopping:1;    /* some of hops are not 0 */
+    unsigned                  lacking:1;    /* the scout was told of fewer slots
+                                               than owners has */
+    ngx_msec_t                lacks_since;
 
     uint8_t                   owners[NGX_WSCAST_REDIS_SLOTS];   /* node + 1;
                                                                    or 0 */

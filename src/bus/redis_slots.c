@@ -6,6 +6,8 @@ static ngx_wscast_redis_node_t *ngx_wscast_cluster_master(
 static redisReply *ngx_wscast_cluster_ip(redisReply *master);
 static void ngx_wscast_cluster_take(ngx_wscast_cluster_t *cluster,
     uint8_t *owners);
+static void ngx_wscast_cluster_keep(ngx_wscast_cluster_t *cluster,
+    uint8_t *owners);
 
 
 /*
@@ -150,6 +152,8 @@ ngx_wscast_cluster_take(ngx_wscast_cluster_t *cluster, uint8_t *owners)
         }
     }
 
+    ngx_wscast_cluster_keep(cluster, owners);
+
     changed = (ngx_memcmp(cluster->owners, owners, sizeof(cluster->owners))
                != 0);
 
@@ -184,4 +188,41 @@ ngx_wscast_cluster_take(ngx_wscast_cluster_t *cluster, uint8_t *owners)
     ngx_wscast_redis_heard(redis);
     ngx_wscast_redis_completed(redis);
     ngx_wscast_cluster_ready(cluster);
+}
+
+
+/*
+ * While a slot changes its master, the former one has heard that it is a
+ * replica a moment before it hears whose the slot is now.  Until that is
+ * believed, who had the slot is asked, and knows.
+ */
+
+static void
+ngx_wscast_cluster_keep(ngx_wscast_cluster_t *cluster, uint8_t *owners)
+{
+    ngx_uint_t  i, lacking;
+
+    lacking = 0;
+
+    for (i = 0; i < NGX_WSCAST_REDIS_SLOTS; i++) {
+        lacking |= (owners[i] == 0 && cluster->owners[i] != 0);
+    }
+
+    if (lacking && !cluster->lacking) {
+        cluster->lacks_since = ngx_current_msec;
+    }
+
+    cluster->lacking = lacking;
+
+    if (!lacking
+        || ngx_current_msec - cluster->lacks_since >= NGX_WSCAST_CLUSTER_GAP)
+    {
+        return;
+    }
+
+    for (i = 0; i < NGX_WSCAST_REDIS_SLOTS; i++) {
+        if (owners[i] == 0) {
+            owners[i] = cluster->owners[i];
+        }
+    }
 }

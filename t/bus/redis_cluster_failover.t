@@ -121,6 +121,34 @@ for my $time (1 .. $FAILOVERS) {
     held_no_more($name);
 }
 
+# -- a server that for a moment does not know whose a slot is ------------
+
+# As one that has just become a replica: it is told in the next moment.
+
+{
+    my ($asked) = grep {
+        grep { /\bcmd=cluster\|slots\b/ } $cluster->clients($_)
+    } $cluster->up;
+    my ($channel) = grep {
+        $cluster->owner("wscast:chat:$_") != $asked
+    } @kept;
+    my $slot = $cluster->slot("wscast:chat:$channel");
+    my $asks = $cluster->count('cmdstat_cluster|slots', $asked);
+
+    $streams->talk(rate => 300, voices => 4);
+    ok(wait_until(sub {
+        eval { $cluster->ask($asked, qw(CLUSTER DELSLOTS), $slot) };
+        $streams->run(0.005);
+        return $cluster->count('cmdstat_cluster|slots', $asked) > $asks;
+    }, 20), 'a server that does not know an owner is asked for all');
+    $streams->run(0.5);
+    ok($streams->finish, '... all arrives');
+    is($streams->refused, 0, '... nothing was refused')
+        || diag(explain($streams->{reasons}));
+    $streams->whole('an owner was not known');
+    $cluster->settle;
+}
+
 # -- masters that die ----------------------------------------------------
 
 for my $time (1 .. $FAILOVERS) {
