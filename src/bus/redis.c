@@ -99,6 +99,12 @@ ngx_wscast_redis_publish(ngx_wscast_redis_t *redis, wscast_str_t channel,
 
     node = ngx_wscast_redis_owner(redis, as.slot);
 
+    if (node == NULL && redis->cluster
+        && ngx_wscast_cluster_fresh(redis->cluster))
+    {
+        return WSCAST_AGAIN;
+    }
+
     /* what this host could not receive, its own clients would miss */
 
     if (node == NULL
@@ -158,8 +164,13 @@ ngx_wscast_redis_call(ngx_wscast_redis_t *redis, ngx_wscast_call_t *call,
 
     node = ngx_wscast_redis_owner(redis, as.slot);
 
-    return node ? ngx_wscast_redis_send(node, &as, argc, argv, lens, force)
-                : NGX_DECLINED;
+    if (node == NULL) {
+        return !force && redis->cluster
+               && ngx_wscast_cluster_fresh(redis->cluster)
+               ? NGX_AGAIN : NGX_DECLINED;
+    }
+
+    return ngx_wscast_redis_send(node, &as, argc, argv, lens, force);
 }
 
 

@@ -166,6 +166,10 @@ ngx_wscast_scout_reply(void *ctx, redisReply *reply)
                                     "no table of slots", 17);
     }
 
+    if (!cluster->known) {
+        cluster->redis->handler->writable(cluster->redis->ctx);
+    }
+
     return NGX_OK;
 }
 
@@ -217,6 +221,12 @@ ngx_wscast_scout_lost(void *ctx)
     if (node && node->slots) {
         ngx_wscast_redis_link_at(&cluster->scout, &node->publisher.master,
                                  node->publisher.master_len);
+    }
+
+    /* who waits for the first answer must learn that it may not come */
+
+    if (!cluster->known) {
+        cluster->redis->handler->writable(cluster->redis->ctx);
     }
 }
 

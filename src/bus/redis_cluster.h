@@ -89,6 +89,11 @@ void ngx_wscast_cluster_doubt(ngx_wscast_cluster_t *cluster);
 #define ngx_wscast_cluster_covered(cluster)                                   \
     ((cluster)->covered == NGX_WSCAST_REDIS_SLOTS)
 
+/* 1 if nobody has told yet who owns what, nor has failed to. */
+#define ngx_wscast_cluster_fresh(cluster)                                     \
+    (!(cluster)->known && !(cluster)->complained                              \
+     && (cluster)->scout.failures == 0)
+
 /*
  * redis_cluster.c: from is told that the slot is with the server of this
  * address, "host:port" or "host:port@...".  Returns it; NULL: no address, or no

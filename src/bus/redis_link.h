@@ -144,6 +144,11 @@ void ngx_wscast_redis_link_close(ngx_wscast_redis_link_t *link);
 #define ngx_wscast_redis_link_ready(link)                                     \
     ((link)->state == NGX_WSCAST_LINK_READY)
 
+/* 1 if it has not been ready yet, nor has it failed: that is waited for. */
+#define ngx_wscast_redis_link_fresh(link)                                     \
+    ((link)->failures == 0 && (link)->state != NGX_WSCAST_LINK_READY          \
+     && (link)->state != NGX_WSCAST_LINK_STOPPED)
+
 /* Something is wrong with it: it fails, and is connected anew. */
 void ngx_wscast_redis_link_break(ngx_wscast_redis_link_t *link,
     const char *what);

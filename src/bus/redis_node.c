@@ -141,7 +141,11 @@ ngx_wscast_redis_node_send(ngx_wscast_redis_node_t *node,
     ngx_int_t  rc;
 
     if (!ngx_wscast_redis_link_ready(&node->publisher)) {
-        return NGX_DECLINED;
+
+        /* a worker that has just begun: who may wait, waits */
+
+        return !force && ngx_wscast_redis_link_fresh(&node->publisher)
+               ? NGX_AGAIN : NGX_DECLINED;
     }
 
     rc = ngx_wscast_redis_link_send(&node->publisher, cmd->bytes, cmd->len,
