@@ -114,6 +114,7 @@ struct ngx_wscast_conn_s {
     unsigned                        secure:1;   /* TLS */
     unsigned                        full:1;     /* the socket takes no more */
     unsigned                        settled:1;  /* interest in events is set */
+    unsigned                        peer_code:16;   /* of its close frame */
     ngx_wscast_conns_t             *conns;
     const ngx_wscast_conn_conf_t   *conf;
     ngx_queue_t                     dirty;      /* of conns; self: not in it */
@@ -140,7 +141,6 @@ struct ngx_wscast_conn_s {
                                                    it has none */
     ngx_wscast_conn_end_pt          end;
     void                           *end_data;
-    unsigned                        peer_code;  /* of its close frame */
 
     wscast_assembler_t              assembler;
 };

@@ -113,7 +113,7 @@ wscast_session_submit(wscast_session_t *s, const wscast_pub_fields_t *f,
         }
 
         memcpy(s->id, id.data, id.len);
-        s->id_len = id.len;
+        s->id_len = (uint32_t) id.len;
     }
 
     return WSCAST_OK;

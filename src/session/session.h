@@ -166,7 +166,8 @@ struct wscast_session_s {
     wscast_grants_t                 *token_grants;
     unsigned char                   *id;            /* of what is held; or
                                                        NULL */
-    size_t                           id_len;
+    uint32_t                         id_len;
+    uint32_t                         nsubscriptions;
     unsigned char                   *strings;       /* user, channel, ... */
     wscast_str_t                     user;
     wscast_str_t                     info;
@@ -176,7 +177,6 @@ struct wscast_session_s {
     char                             client[WSCAST_CLIENT_ID];
     char                             known[WSCAST_CLIENT_ID];   /* to others;
                                                        zeros: as client */
-    uint32_t                         nsubscriptions;
 };
 
 

@@ -95,8 +95,8 @@ talks('behind a proxy', IO::Socket::INET->new('127.0.0.1:'
     my $each    = ($nginx->memory - $before) * 1024 / $N;
 
     is($nginx->hub->{connections}, $N, "$N clients are idle");
-    cmp_ok($each, '<', asan() ? 30_000 : 1100,
-        'each of them costs less than 1,100 bytes')
+    cmp_ok($each, '<', asan() ? 30_000 : 1000,
+        'each of them costs less than 1,000 bytes')
         or diag($each);
 
     $_->drop for @clients;
