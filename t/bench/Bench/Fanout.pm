@@ -20,7 +20,7 @@ use Bench::Server;
 sub turns {
     my ($loads, $command, $rounds) = @_;
     my @answers = map { [] } @$loads;
-    my $run_in = $command =~ s/^((?:run|echo) .* )[\d.]+$/${1}0.1/r;
+    my $run_in = $command =~ s/^((?:run|flow|echo) .* )[\d.]+$/${1}0.1/r;
 
     for (1 .. $rounds // rounds()) {
         for my $i (shuffle(0 .. $#$loads)) {
@@ -84,12 +84,13 @@ sub many {
 }
 
 sub fanout {
-    my @tables = map { {
-        title   => $_ == 1 ? 'One message at a time'
-            : '16 messages in flight',
-        window  => $_,
-        columns => [qw(subscribers bytes floor)], rows => [],
-    } } 1, 16;
+    my @tables = (
+        { title => 'One message at a time', command => 'run %u 1' },
+        { title => '16 messages in flight', command => 'run %u 16',
+            coalesces => 1 },
+        { title => 'One after the other', command => 'flow %u',
+            sizes => [512], few => 1 },
+    );
 
     for my $n (grep { !$ENV{CLIENTS} || $_ == $ENV{CLIENTS} }
         sort { $a <=> $b } keys %clients)
@@ -98,10 +99,12 @@ sub fanout {
         my @loads   = map { load_of($_, $n) } @servers;
         my @names   = map { $_->{name} } @servers;
 
-        # each window has a floor of its own
-        cells($_, $n, \@names, $_->{window} == 1
-            ? [@loads[0, 2 .. $#loads]] : [@loads[1 .. $#loads]])
-            for @tables;
+        # who may coalesce has a floor of its own
+        for my $table (@tables) {
+            my $last = $table->{few} ? 4 : $#loads;
+            cells($table, $n, \@names, [@loads[$table->{coalesces} ? 1 : 0,
+                2 .. $last]]);
+        }
     }
 
     return finish(@tables);
@@ -109,14 +112,14 @@ sub fanout {
 
 sub cells {
     my ($table, $n, $names, $loads) = @_;
-    my @names = @$names[2 .. $#$names];
+    my @names = @$names[2 .. $#$loads + 1];
 
     # the first runs fill caches, and the servers' buffers
-    turns($loads, "run 512 $table->{window} 0.2", 1);
+    turns($loads, sprintf("$table->{command} 0.2", 512), 1);
 
-    for my $size (@sizes) {
+    for my $size (@{ $table->{sizes} // \@sizes }) {
         my ($floor, @others) = turns($loads,
-            "run $size $table->{window} " . seconds());
+            sprintf "$table->{command} %s", $size, seconds());
         my %row = (subscribers => $n, bytes => $size,
             floor => digits(figure($floor, 'cpu')) . ' µs');
 
@@ -127,7 +130,7 @@ sub cells {
         my %of = map { $names[$_] => $others[$_] } 0 .. $#names;
         $row{'text ÷ nchan'} = ratio(against($of{text}, $of{nchan}, 'cpu'));
         push @{ $table->{rows} }, \%row;
-        progress("$n x $size, window $table->{window}", \%row);
+        progress("$n x $size, $table->{title}", \%row);
     }
 
     return;
@@ -158,9 +161,10 @@ sub finish {
     my @tables = @_;
 
     for my $table (@tables) {
-        push @{ $table->{columns} }, 'text', 'json', 'nchan',
-            'text ÷ nchan', 'ws', '2 workers', 'Redis', 'Redis, 2 workers';
-        delete $table->{window};
+        $table->{columns} = [qw(subscribers bytes floor text json nchan),
+            'text ÷ nchan', $table->{few} ? ()
+                : ('ws', '2 workers', 'Redis', 'Redis, 2 workers')];
+        delete @$table{qw(command coalesces sizes few)};
     }
 
     return @tables;

@@ -29,7 +29,8 @@ our %parts = (
 Processor time of the worker, user and system, for each delivery: that of the floor in microseconds, and how many times that much the others take. *One at a
 time* means that the next message is published when all have got the last one, so that nobody can put two into one packet: what a
 peer takes beyond the floor is all that can be gained on it. With 16 in flight a server may. The floor puts together what it has read at once; wscast gives each
-subscriber what has come until his turn, which is more, and can be below one. `text` and `json` are wscast's dialects, with one worker and without Redis;
+subscriber what has come until his turn, which is more, and can be below one. *One after the other* means that the next message is published when the first
+subscriber has the last one: so most of them can be given two. `text` and `json` are wscast's dialects, with one worker and without Redis;
 `2 workers`, `Redis` and the two together are the `text` dialect.
 E
     user => ['Whose time it is', <<'E'],

@@ -12,7 +12,8 @@ typedef struct {
     uint64_t   owed;                    /* deliveries */
     uint64_t   forgiven;                /* of them */
     uint64_t   messages;
-    uint64_t   window;                  /* deliveries under way at most */
+    uint64_t   each;                    /* deliveries of a message */
+    uint64_t   window;                  /* of them, under way at most */
     int       *live;                    /* clients of each group */
 } load_flow_t;
 
@@ -47,9 +48,11 @@ load_flow_begin(load_flow_t *f, int window)
                                                   c->state == LOAD_READY;
     }
 
-    f->window = (uint64_t) window
-                * (uint64_t) (load.options.fan ? load.options.fan
-                                               : load.options.clients);
+    f->each = (uint64_t) (load.options.fan ? load.options.fan
+                                           : load.options.clients);
+
+    f->window = window == LOAD_FLOW ? 2 * f->each - 1
+                                    : (uint64_t) window * f->each;
 }
 
 
@@ -80,9 +83,9 @@ load_publish(load_flow_t *f, uint64_t due)
 
 
 /*
- * Publishes for so long: with a window as fast as at most so many messages
- * may be outstanding with any subscriber, or else at a fixed rate.  With a
- * rate, latency counts from when a message was due, so that a server that
+ * Publishes for so long: with a window, as soon as so many messages at most are
+ * not with all of their subscribers; with LOAD_FLOW as soon as somebody has the
+ * last one; or else at a fixed rate.  With a rate, latency counts from when a message was due, so that a server that
  * stops the publisher does not look better for it.
  */
 
@@ -138,7 +141,9 @@ load_run(uint32_t size, int window, double rate, double seconds)
 static void
 load_publish_window(load_flow_t *f)
 {
-    while (f->owed < load.count.delivered + f->forgiven + f->window) {
+    while (f->owed + f->each
+           <= load.count.delivered + f->forgiven + f->window)
+    {
         if (!load_publish(f, load_now())) {
             return;
         }

@@ -218,6 +218,8 @@ void load_cycle_step(load_conn_t *c);
 
 /* fan.c, and echo.c */
 
+#define LOAD_FLOW      -1           /* a window, see load_run() */
+
 void load_run(uint32_t size, int window, double rate, double seconds);
 void load_burst(uint32_t size, int messages, int times);
 void load_watch(uint32_t phase, uint32_t size, uint32_t messages,

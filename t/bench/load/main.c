@@ -15,6 +15,7 @@
  * answers each with a line of JSON:
  *
  *   run SIZE WINDOW SECONDS          as fast as the window allows
+ *   flow SIZE SECONDS                each when somebody has the last one
  *   rate SIZE PER_SECOND SECONDS     on a schedule
  *   burst SIZE MESSAGES TIMES        so many at once, so often
  *   watch PHASE SIZE MESSAGES SECONDS    what another load publishes
@@ -271,6 +272,9 @@ load_command(const char *line)
 
     if (sscanf(line, "run %u %d %lf", &size, &window, &seconds) == 3) {
         load_run(size, window, 0, seconds);
+
+    } else if (sscanf(line, "flow %u %lf", &size, &seconds) == 2) {
+        load_run(size, LOAD_FLOW, 0, seconds);
 
     } else if (sscanf(line, "rate %u %lf %lf", &size, &rate, &seconds) == 3) {
         load_run(size, 0, rate, seconds);
