@@ -184,8 +184,10 @@ ok(wait_until(sub { $_->has_redis }), "$_->{name} finds Redis") for @hosts;
     succeed();
     $_->tell('heal') for @proxies;
 
-    is(until_heard($here, 'after', sub { post($two, 'kept:a', '"after"')
-        if gaps($one) > $gaps[0] && $two->has_redis }) =~ s/( after)+$//r, 'lost',
+    is(until_heard($here, 'after', sub {
+        post($two, 'kept:a', '"after"')
+            if gaps($one) > $gaps[0] && $two->has_redis;
+    }) =~ s/( after)+$//r, 'lost',
         'its host tells of the loss before anything is published');
 
     # a host that asks only after a message is told that this is the end

@@ -85,8 +85,9 @@ load_publish(load_flow_t *f, uint64_t due)
 /*
  * Publishes for so long: with a window, as soon as so many messages at most are
  * not with all of their subscribers; with LOAD_FLOW as soon as somebody has the
- * last one; or else at a fixed rate.  With a rate, latency counts from when a message was due, so that a server that
- * stops the publisher does not look better for it.
+ * last one; or else at a fixed rate.  With a rate, latency counts from when a
+ * message was due, so that a server that stops the publisher does not look
+ * better for it.
  */
 
 void
