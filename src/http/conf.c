@@ -5,6 +5,8 @@
 #define NGX_HTTP_WSCAST_ZONE      (32 * 1024 * 1024)
 
 
+static void ngx_http_wscast_merge_part(ngx_conf_t *cf,
+    ngx_http_wscast_loc_conf_t *prev, ngx_http_wscast_loc_conf_t *conf);
 static void ngx_http_wscast_merge_pairs(ngx_http_wscast_loc_conf_t *prev,
     ngx_http_wscast_loc_conf_t *conf);
 static char *ngx_http_wscast_check_handler(ngx_conf_t *cf,
@@ -220,6 +222,7 @@ ngx_http_wscast_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                              NULL);
     ngx_conf_merge_uint_value(conf->hold, prev->hold, NGX_HTTP_WSCAST_RELEASE);
 
+    ngx_http_wscast_merge_part(cf, prev, conf);
     ngx_http_wscast_merge_pairs(prev, conf);
     ngx_http_wscast_merge_deflate(prev, conf);
 
@@ -232,6 +235,40 @@ ngx_http_wscast_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     return ngx_http_wscast_merge_session(cf, conf);
+}
+
+
+/*
+ * The block of an "if" or a "limit_except" is a configuration of its own, with
+ * which nginx calls the handler of the location around it, or none at all: what
+ * serves that one serves this, unless it names something else.
+ */
+
+static void
+ngx_http_wscast_merge_part(ngx_conf_t *cf, ngx_http_wscast_loc_conf_t *prev,
+    ngx_http_wscast_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (!clcf->noname || clcf->handler) {
+        return;
+    }
+
+    if (prev->hub) {
+        conf->hub = prev->hub;
+        conf->conn.session.dialect = prev->conn.session.dialect;
+        clcf->handler = ngx_http_wscast_upgrade_handler;
+
+    } else if (prev->api) {
+        conf->api = prev->api;
+        clcf->handler = ngx_http_wscast_api_handler;
+
+    } else if (prev->status) {
+        conf->status = 1;
+        clcf->handler = ngx_http_wscast_status_handler;
+    }
 }
 
 
@@ -276,26 +313,36 @@ static char *
 ngx_http_wscast_check_handler(ngx_conf_t *cf,
     ngx_http_wscast_loc_conf_t *conf)
 {
+    ngx_str_t                 *hub;
     const char                *name;
     ngx_http_core_loc_conf_t  *clcf;
+
+    static ngx_str_t  none = ngx_null_string;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if (conf->hub && clcf->handler != ngx_http_wscast_upgrade_handler) {
-        name = "wscast";
+        name = "wscast ";
+        hub = &conf->hub->conf.name;
 
     } else if (conf->api && clcf->handler != ngx_http_wscast_api_handler) {
-        name = "wscast_api";
+        name = "wscast_api ";
+        hub = &conf->api->conf.name;
+
+    } else if (conf->status
+               && clcf->handler != ngx_http_wscast_status_handler)
+    {
+        name = "wscast_status";
+        hub = &none;
 
     } else {
         return NGX_CONF_OK;
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "\"%s %V\" in location \"%V\", which another "
+                       "\"%s%V\" in location \"%V\", which another "
                        "directive serves, too: give it a location of its own",
-                       name, conf->hub ? &conf->hub->conf.name
-                                       : &conf->api->conf.name, &clcf->name);
+                       name, hub, &clcf->name);
 
     return NGX_CONF_ERROR;
 }

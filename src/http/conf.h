@@ -99,6 +99,7 @@ typedef struct {
 typedef struct {
     ngx_http_wscast_hub_t       *hub;           /* of wscast; or NULL */
     ngx_http_wscast_hub_t       *api;           /* of wscast_api; or NULL */
+    ngx_uint_t                   status;        /* wscast_status is here */
     ngx_wscast_conn_conf_t       conn;
 
     ngx_array_t                 *channels;      /* ngx_http_complex_value_t */

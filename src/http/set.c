@@ -94,9 +94,12 @@ ngx_http_wscast_set_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 char *
 ngx_http_wscast_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
+    ngx_http_wscast_loc_conf_t  *wlcf = conf;
+
     ngx_str_t  *value;
 
     value = cf->args->elts;
+    wlcf->status = 1;
 
     return ngx_http_wscast_content(cf, &value[0],
                                    ngx_http_wscast_status_handler);

@@ -89,6 +89,9 @@ bad_config('a location that something else serves already',
 bad_config('an API in such a location',
     $HUB . server('location /x { wscast_api chat; stub_status; }'),
     qr/wscast_api chat/, qr/location of its own/);
+bad_config('a status in such a location',
+    $HUB . server('location /x { wscast_status; stub_status; }'),
+    qr/"wscast_status"/, qr/location of its own/);
 for my $url ('rediss://u:secret@h:1', 'redis://u:secret@127.0.0.1:1/x',
     'redis://u:secret@127.0.0.1:99999')
 {
