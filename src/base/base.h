@@ -57,6 +57,21 @@ wscast_str_eq(wscast_str_t a, wscast_str_t b)
 }
 
 
+/* Memory that will be looked at soon; it need not be valid. */
+
+static inline void
+wscast_prefetch(const void *data, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < len; i += 64) {
+        __builtin_prefetch((const char *) data + i);
+    }
+
+    __builtin_prefetch((const char *) data + len);
+}
+
+
 /*
  * The allocator of the pure rooms.  Unit tests define WSCAST_TEST_ALLOC before
  * they include anything and provide wscast_test_realloc(), which fails when

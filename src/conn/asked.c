@@ -5,12 +5,14 @@ static void ngx_wscast_conn_session_send(void *ctx, wscast_prepared_t *p);
 static void ngx_wscast_conn_session_finalize(void *ctx,
     wscast_status_t reason);
 static void ngx_wscast_conn_session_resume(void *ctx);
+static void ngx_wscast_conn_session_flush(void *ctx);
 static size_t ngx_wscast_conn_session_room(void *ctx);
 static void ngx_wscast_conn_session_expires(void *ctx);
 
 
 const wscast_session_handler_t  ngx_wscast_conn_session_handler = {
     ngx_wscast_conn_session_send,
+    ngx_wscast_conn_session_flush,
     ngx_wscast_conn_session_room,
     ngx_wscast_conn_session_finalize,
     ngx_wscast_conn_session_resume,
@@ -45,6 +47,13 @@ ngx_wscast_conn_session_resume(void *ctx)
 
     conn = ctx;
     ngx_post_event(conn->connection->read, &ngx_posted_events);
+}
+
+
+static void
+ngx_wscast_conn_session_flush(void *ctx)
+{
+    ngx_wscast_conn_flush(ctx);
 }
 
 

@@ -198,6 +198,38 @@ ngx_wscast_conn_send(ngx_wscast_conn_t *conn, wscast_prepared_t *p)
 }
 
 
+/*
+ * What is written here is not written in proceed(): so that of many receivers
+ * each one's memory is needed once, not once to queue and again to write.
+ */
+
+void
+ngx_wscast_conn_flush(ngx_wscast_conn_t *conn)
+{
+    if (conn->out.count == 0 || !conn->settled || conn->failed
+        || conn->reason != WSCAST_OK)
+    {
+        return;
+    }
+
+    switch (ngx_wscast_conn_write(conn)) {
+
+    case NGX_OK:
+        if (conn->session.entry == NULL) {
+            ngx_queue_remove(&conn->dirty);
+            ngx_queue_init(&conn->dirty);
+        }
+
+        break;
+
+    case NGX_ERROR:
+        conn->failed = 1;
+        ngx_wscast_conn_finalize(conn, WSCAST_CLOSE_GONE);
+        break;
+    }
+}
+
+
 static void
 ngx_wscast_conn_write_handler(ngx_event_t *wev)
 {

@@ -101,7 +101,7 @@ typedef void (*ngx_wscast_conn_end_pt)(void *data, ngx_connection_t *c);
 
 
 struct ngx_wscast_conn_s {
-    /* what every delivery looks at, with the session's head: 192 bytes */
+    /* what every delivery looks at, with the session's head: 176 bytes */
 
     uint32_t                        magic;
     wscast_status_t                 reason;     /* WSCAST_OK: none yet */
@@ -144,6 +144,10 @@ struct ngx_wscast_conn_s {
 
     wscast_assembler_t              assembler;
 };
+
+
+/* Bytes that a delivery looks at before the session. */
+#define NGX_WSCAST_CONN_HEAD  offsetof(ngx_wscast_conn_t, session)
 
 
 /* NGX_ERROR: no memory. */
@@ -227,6 +231,12 @@ void ngx_wscast_conn_close(ngx_wscast_conn_t *conn);
 
 /* For the files of this room: reads and handles what there is, for a turn. */
 void ngx_wscast_conn_read(ngx_wscast_conn_t *conn);
+
+/*
+ * For the files of this room: writes what is queued if nothing else is to be
+ * done; or else that stays posted.
+ */
+void ngx_wscast_conn_flush(ngx_wscast_conn_t *conn);
 
 /* For the files of this room: writes what it can.  NGX_OK, AGAIN, ERROR. */
 ngx_int_t ngx_wscast_conn_write(ngx_wscast_conn_t *conn);

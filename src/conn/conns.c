@@ -125,14 +125,9 @@ ngx_wscast_conns_flush(ngx_wscast_conns_t *conns, uint64_t end)
 static void
 ngx_wscast_conn_prefetch(ngx_queue_t *q)
 {
-    u_char  *next;
-
-    next = (u_char *) ngx_queue_data(ngx_queue_next(q), ngx_wscast_conn_t,
-                                     dirty);
-
-    __builtin_prefetch(next);
-    __builtin_prefetch(next + 64);
-    __builtin_prefetch(next + 128);
+    wscast_prefetch(ngx_queue_data(ngx_queue_next(q), ngx_wscast_conn_t,
+                                   dirty),
+                    NGX_WSCAST_CONN_HEAD + WSCAST_SESSION_HEAD);
 }
 
 

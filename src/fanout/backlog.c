@@ -150,7 +150,7 @@ wscast_backlog_turn(wscast_fanout_t *f, wscast_backlog_t *b)
 
     s = b->channel->subscribers[b->cursor];
 
-    wscast_fanout_prefetch(b->channel, b->cursor);
+    wscast_fanout_prefetch(f, b->channel, b->cursor);
 
     has = wscast_backlog_has(b, s);
 
@@ -253,6 +253,10 @@ wscast_backlog_give(wscast_fanout_t *f, wscast_backlog_t *b,
 
     for ( /* void */ ; i < to && !s->gone; i++) {
         f->handler->deliver(f->ctx, s, b->pubs[i]);
+    }
+
+    if (!s->gone) {
+        f->handler->given(f->ctx, s);
     }
 
     f->delivering--;

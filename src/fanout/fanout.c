@@ -288,7 +288,7 @@ wscast_fanout_deliver(wscast_fanout_t *f, wscast_channel_t *channel,
     for (i = 0; i < channel->count; i++) {
         s = channel->subscribers[i];
 
-        wscast_fanout_prefetch(channel, i);
+        wscast_fanout_prefetch(f, channel, i);
 
         if (!s->gone) {
             deliver(arg, s);
@@ -325,17 +325,21 @@ wscast_fanout_sweep(wscast_fanout_t *f)
  */
 
 void
-wscast_fanout_prefetch(const wscast_channel_t *channel, uint32_t i)
+wscast_fanout_prefetch(const wscast_fanout_t *f,
+    const wscast_channel_t *channel, uint32_t i)
 {
+    char  *client;
+
     if (channel->count - i > 2 * WSCAST_AHEAD) {
-        __builtin_prefetch(
-                        &channel->subscribers[i + 2 * WSCAST_AHEAD]->channel);
-        __builtin_prefetch(
-                        &channel->subscribers[i + 2 * WSCAST_AHEAD]->index);
+        wscast_prefetch(channel->subscribers[i + 2 * WSCAST_AHEAD],
+                        sizeof(wscast_subscription_t));
     }
 
     if (channel->count - i > WSCAST_AHEAD) {
-        __builtin_prefetch(channel->subscribers[i + WSCAST_AHEAD]->subscriber);
+        client = channel->subscribers[i + WSCAST_AHEAD]->subscriber;
+
+        wscast_prefetch(client - f->handler->before,
+                        f->handler->before + f->handler->behind);
     }
 }
 

@@ -28,7 +28,7 @@
 #include "../base/publication.h"
 
 
-#define WSCAST_FANOUT_STEP   64             /* subscribers of a step */
+#define WSCAST_FANOUT_STEP   16             /* subscribers of a step */
 #define WSCAST_BATCH_COUNT   32             /* publications of a batch */
 #define WSCAST_BATCH_BYTES   (128 * 1024)   /* their data, or one's */
 #define WSCAST_SEQUENCE      0x7ffffffU     /* as many bits as .since has */
@@ -111,9 +111,16 @@ typedef struct {
      */
     void             (*last)(void *ctx, wscast_channel_t *channel);
 
-    /* A subscription gets what was pushed.  NULL where nobody pushes. */
+    /* A subscription gets what was pushed.  NULL, as given(): nobody pushes. */
     void             (*deliver)(void *ctx, wscast_subscription_t *s,
                                 wscast_publication_t *pub);
+
+    /* That was all that waited for it. */
+    void             (*given)(void *ctx, wscast_subscription_t *s);
+
+    /* Bytes before and behind a subscriber that a delivery looks at. */
+    size_t             before;
+    size_t             behind;
 } wscast_fanout_handler_t;
 
 
@@ -189,7 +196,8 @@ int wscast_fanout_step(wscast_fanout_t *f);
 void wscast_fanout_finish(wscast_fanout_t *f, wscast_channel_t *channel);
 
 /* For the files of this room: number i of the channel has its turn. */
-void wscast_fanout_prefetch(const wscast_channel_t *channel, uint32_t i);
+void wscast_fanout_prefetch(const wscast_fanout_t *f,
+    const wscast_channel_t *channel, uint32_t i);
 
 /* For the files of this room: removes what left during a delivery. */
 void wscast_fanout_sweep(wscast_fanout_t *f);

@@ -421,6 +421,13 @@ wscast_session_pack(wscast_session_t *s, wscast_prepared_t *plain)
 
 
 void
+wscast_session_flush(wscast_session_t *s)
+{
+    s->handler->flush(s->ctx);
+}
+
+
+void
 wscast_session_drained(wscast_session_t *s)
 {
     if (s->entry) {

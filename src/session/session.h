@@ -123,6 +123,9 @@ typedef struct {
     /* queues a frame; takes a reference of its own */
     void                           (*send)(void *ctx, wscast_prepared_t *p);
 
+    /* sends what is queued, at once if it can; more will not follow soon */
+    void                           (*flush)(void *ctx);
+
     /* how many bytes may be queued now; when that has grown, conn calls
        wscast_session_drained() */
     size_t                         (*room)(void *ctx);
@@ -140,7 +143,7 @@ typedef struct {
 
 
 struct wscast_session_s {
-    /* what every delivery looks at: 64 bytes */
+    /* what every delivery looks at: 64 bytes, the head */
 
     const wscast_session_conf_t     *conf;
     const wscast_session_handler_t  *handler;
@@ -180,6 +183,10 @@ struct wscast_session_s {
 };
 
 
+/* Bytes of a session that a delivery looks at. */
+#define WSCAST_SESSION_HEAD  offsetof(wscast_session_t, engine)
+
+
 /*
  * Begins the conversation: joins the channels of the location and sends the
  * welcome once they are all live.  WSCAST_OK or WSCAST_NOMEM; in both cases
@@ -216,6 +223,9 @@ void wscast_session_joined(wscast_session_t *s, wscast_subscription_t *sub);
  */
 void wscast_session_deliver(wscast_subscription_t *sub,
     wscast_publication_t *pub);
+
+/* Nothing more is to be delivered for now: it need not wait. */
+void wscast_session_flush(wscast_session_t *s);
 
 /* There is more room for frames: goes on with what was missed. */
 void wscast_session_drained(wscast_session_t *s);

@@ -9,6 +9,9 @@
  */
 #define NGX_WSCAST_FAN_SLICE    1000            /* us */
 
+/* So many subscribers are served where the message comes in. */
+#define NGX_WSCAST_FAN_FEW      64
+
 /* Deliveries that wait in this worker: a second's work, or less. */
 #define NGX_WSCAST_FAN_MOST     (512 * 1024)    /* the bus is read no more */
 #define NGX_WSCAST_FAN_MANY     (256 * 1024)    /* who publishes must wait */
@@ -21,7 +24,7 @@
 
 
 #define ngx_wscast_hub_many(ch)                                               \
-    ((ch)->backlog || (ch)->count > WSCAST_FANOUT_STEP)
+    ((ch)->backlog || (ch)->count > NGX_WSCAST_FAN_FEW)
 
 
 static void ngx_wscast_hub_fan_handler(ngx_event_t *ev);

@@ -12,6 +12,7 @@ static size_t ngx_wscast_hub_deliver(void *ctx, wscast_str_t channel,
     wscast_str_t bytes);
 static void ngx_wscast_hub_serve(void *ctx, wscast_subscription_t *sub,
     wscast_publication_t *pub);
+static void ngx_wscast_hub_served(void *ctx, wscast_subscription_t *sub);
 static void ngx_wscast_hub_live(void *ctx, wscast_str_t channel,
     ngx_uint_t shaken);
 static void ngx_wscast_hub_stale(ngx_wscast_hub_t *hub, wscast_channel_t *ch);
@@ -36,7 +37,10 @@ static void ngx_wscast_hub_replaced(void *ctx, wscast_str_t client);
 const wscast_fanout_handler_t  ngx_wscast_hub_fanout_handler = {
     ngx_wscast_hub_first,
     ngx_wscast_hub_last,
-    ngx_wscast_hub_serve
+    ngx_wscast_hub_serve,
+    ngx_wscast_hub_served,
+    NGX_WSCAST_CONN_HEAD,
+    WSCAST_SESSION_HEAD
 };
 
 
@@ -149,6 +153,13 @@ ngx_wscast_hub_serve(void *ctx, wscast_subscription_t *sub,
     wscast_publication_t *pub)
 {
     wscast_session_deliver(sub, pub);
+}
+
+
+static void
+ngx_wscast_hub_served(void *ctx, wscast_subscription_t *sub)
+{
+    wscast_session_flush(sub->subscriber);
 }
 
 

@@ -57,7 +57,9 @@ last(void *ctx, wscast_channel_t *channel)
 }
 
 
-static const wscast_fanout_handler_t  handler = { first, last, NULL };
+static const wscast_fanout_handler_t  handler = {
+    first, last, NULL, NULL, 0, 0
+};
 
 
 static void

@@ -99,7 +99,25 @@ serve(void *ctx, wscast_subscription_t *subscription,
 }
 
 
-static const wscast_fanout_handler_t  handler = { first, last, serve };
+static void
+served(void *ctx, wscast_subscription_t *subscription)
+{
+    unsigned   n;
+    client_t  *c;
+
+    must(ctx == &fanout && fanout.delivering);
+
+    c = subscription->subscriber;
+    n = number(subscription->channel);
+
+    must(c->sub[n] == subscription || c->sub[n] == NULL);
+    must(!subscription->gone);
+}
+
+
+static const wscast_fanout_handler_t  handler = {
+    first, last, serve, served, 0, sizeof(client_t)
+};
 
 
 static wscast_str_t

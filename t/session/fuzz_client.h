@@ -137,9 +137,18 @@ expires(void *ctx)
 }
 
 
-static const wscast_fanout_handler_t   fanout_handler = { first, last, NULL };
+static void
+flush(void *ctx)
+{
+    must(((client_t *) ctx)->open);
+}
+
+
+static const wscast_fanout_handler_t   fanout_handler = {
+    first, last, NULL, NULL, 0, 0
+};
 static const wscast_session_handler_t  handler = {
-    take_frame, room_for, finalize, resume, expires
+    take_frame, flush, room_for, finalize, resume, expires
 };
 
 

@@ -371,6 +371,9 @@ test_deliver(void)
     deliver("room:1", "e", 0, "", "0123456789abcdeX");
     is_int(nsent, 3, "everybody else does");
 
+    wscast_session_flush(&session);
+    is_int(flushed, 1, "when that was all, it is not to wait");
+
     says("{\"type\":\"publish\",\"channel\":\"room:q\",\"data\":1}");
     is_int(pub_flags, WSCAST_PUB_JSON|WSCAST_PUB_NO_ECHO,
            "the first rule that matches switches echo off");

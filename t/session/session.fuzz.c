@@ -74,6 +74,7 @@ static void
 deliver_one(void *arg, wscast_subscription_t *sub)
 {
     wscast_session_deliver(sub, arg);
+    wscast_session_flush(sub->subscriber);
 }
 
 

@@ -56,6 +56,7 @@ static wscast_session_t         session;
 static wscast_status_t          answer;         /* of publish() */
 static wscast_position_t        taken;          /* where publish() put it */
 static size_t                   has_room;       /* of the connection */
+static unsigned                 flushed;        /* calls of flush() */
 static unsigned                 expired;        /* calls of expires() */
 static wscast_status_t          first_rc;       /* of a channel's first */
 static unsigned                 live;           /* channels are, at once */
@@ -220,9 +221,19 @@ expires(void *ctx)
 }
 
 
-static const wscast_fanout_handler_t   fanout_handler = { first, last, NULL };
+static void
+flush(void *ctx)
+{
+    confused += ctx != &session;
+    flushed++;
+}
+
+
+static const wscast_fanout_handler_t   fanout_handler = {
+    first, last, NULL, NULL, 0, 0
+};
 static const wscast_session_handler_t  handler = {
-    take_frame, room_for, finalize, resume, expires
+    take_frame, flush, room_for, finalize, resume, expires
 };
 
 
@@ -256,7 +267,8 @@ fresh(const wscast_dialect_t *dialect)
     first_rc = WSCAST_OK;
     live = 1;
     first_live = "";
-    published = resumed = finalized = nsent = confused = expired = 0;
+    published = resumed = finalized = nsent = confused = 0;
+    flushed = expired = 0;
     memset(&taken, 0, sizeof(taken));
     has_room = (size_t) -1;
     reason = 0;
