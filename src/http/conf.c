@@ -13,6 +13,8 @@ static char *ngx_http_wscast_check_handler(ngx_conf_t *cf,
     ngx_http_wscast_loc_conf_t *conf);
 static char *ngx_http_wscast_merge_session(ngx_conf_t *cf,
     ngx_http_wscast_loc_conf_t *conf);
+static char *ngx_http_wscast_check_channels(ngx_conf_t *cf,
+    ngx_http_wscast_loc_conf_t *conf);
 static char *ngx_http_wscast_init_heartbeat(ngx_conf_t *cf,
     ngx_http_wscast_loc_conf_t *conf);
 static char *ngx_http_wscast_check_token(ngx_conf_t *cf,
@@ -387,7 +389,8 @@ ngx_http_wscast_merge_session(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    if (ngx_http_wscast_init_heartbeat(cf, conf) != NGX_CONF_OK
+    if (ngx_http_wscast_check_channels(cf, conf) != NGX_CONF_OK
+        || ngx_http_wscast_init_heartbeat(cf, conf) != NGX_CONF_OK
         || ngx_http_wscast_check_token(cf, conf) != NGX_CONF_OK
         || ngx_http_wscast_check_size(cf, conf) != NGX_CONF_OK)
     {
@@ -395,6 +398,39 @@ ngx_http_wscast_merge_session(ngx_conf_t *cf,
     }
 
     return ngx_http_wscast_static_grants(cf, conf);
+}
+
+
+/* What has variables is looked at in each handshake. */
+
+static char *
+ngx_http_wscast_check_channels(ngx_conf_t *cf,
+    ngx_http_wscast_loc_conf_t *conf)
+{
+    size_t                     max;
+    ngx_uint_t                 i;
+    ngx_http_complex_value_t  *cv;
+
+    if (conf->channels == NULL) {
+        return NGX_CONF_OK;
+    }
+
+    max = conf->hub->conf.channel_length;
+    cv = conf->channels->elts;
+
+    for (i = 0; i < conf->channels->nelts; i++) {
+
+        if (cv[i].lengths == NULL && cv[i].value.len > max) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"wscast_channel %V\" is too long for hub "
+                               "\"%V\": use a name of up to %uz bytes, or a "
+                               "larger \"channel_length\"", &cv[i].value,
+                               &conf->hub->conf.name, max);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
 }
 
 

@@ -49,9 +49,11 @@ ngx_http_wscast_set_connections(ngx_conf_t *cf, ngx_command_t *cmd,
 
     if (n < 1) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid \"wscast_connections %V\": use a key and "
-                           "how many connections it may have, such as "
-                           "$binary_remote_addr 20, or \"off\"", &value[1]);
+                           "invalid \"wscast_connections %V%s%s\": use a key "
+                           "and how many connections it may have, such as "
+                           "$binary_remote_addr 20, or \"off\"", &value[1],
+                           cf->args->nelts == 3 ? " " : "",
+                           cf->args->nelts == 3 ? (char *) value[2].data : "");
         return NGX_CONF_ERROR;
     }
 

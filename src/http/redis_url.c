@@ -4,6 +4,9 @@
 /* Where Redis is, and with which password. */
 
 
+#define NGX_HTTP_WSCAST_SECRET_MAX  4096    /* bytes of a password's file */
+
+
 static ngx_int_t ngx_http_wscast_redis_credentials(ngx_conf_t *cf,
     ngx_wscast_bus_conf_t *bus, u_char *p, u_char *last);
 static ngx_int_t ngx_http_wscast_redis_master(ngx_conf_t *cf,
@@ -465,9 +468,10 @@ static char *
 ngx_http_wscast_redis_secret(ngx_conf_t *cf, const char *directive,
     ngx_str_t *file, ngx_str_t *password)
 {
-    u_char    *p;
-    ssize_t    n;
-    ngx_fd_t   fd;
+    u_char     *p;
+    ssize_t     n;
+    ngx_fd_t    fd;
+    ngx_err_t   err;
 
     fd = ngx_open_file(file->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
 
@@ -477,19 +481,34 @@ ngx_http_wscast_redis_secret(ngx_conf_t *cf, const char *directive,
         return NGX_CONF_ERROR;
     }
 
-    p = ngx_pnalloc(cf->pool, 4096);
-    n = p ? ngx_read_fd(fd, p, 4096) : -1;
+    p = ngx_pnalloc(cf->pool, NGX_HTTP_WSCAST_SECRET_MAX + 1);
+    n = p ? ngx_read_fd(fd, p, NGX_HTTP_WSCAST_SECRET_MAX + 1) : -1;
+    err = ngx_errno;
 
     (void) ngx_close_file(fd);
+
+    if (n == -1) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, err, "cannot read \"%s %V\"",
+                           directive, file);
+        return NGX_CONF_ERROR;
+    }
+
+    if (n > NGX_HTTP_WSCAST_SECRET_MAX) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid \"%s %V\": the file is larger than %d "
+                           "bytes", directive, file,
+                           NGX_HTTP_WSCAST_SECRET_MAX);
+        return NGX_CONF_ERROR;
+    }
 
     while (n > 0 && (p[n - 1] == '\n' || p[n - 1] == '\r')) {
         n--;
     }
 
-    if (n <= 0) {
+    if (n == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "no password in \"%s %V\": its first line is the "
-                           "password", directive, file);
+                           "no password in \"%s %V\": the file is empty: put "
+                           "the password into it", directive, file);
         return NGX_CONF_ERROR;
     }
 

@@ -84,7 +84,8 @@ for my $bad ('', '$arg_x', '$arg_x 0', '$arg_x many', '$arg_x -1') {
 wscast_hub chat { zone 4m; }
 server { listen 127.0.0.1:%%PORT%%; wscast_connections $bad; }
 CONF
-        qr/wscast_connections/);
+        $bad eq '' ? qr/"wscast_connections"/
+            : qr/"wscast_connections \Q$bad\E"/);
 }
 
 done_testing();

@@ -133,6 +133,22 @@ bad_config('two Redis URLs',
 bad_config('a password file that is not there', hub(
     'redis redis://127.0.0.1; redis_password_file /nonexistent/file;'),
     qr/redis_password_file|\/nonexistent\/file/, qr/\/nonexistent\/file/);
+bad_config('a password file that is a directory', hub(
+    'redis redis://127.0.0.1; redis_password_file /;'),
+    qr/redis_password_file \/"/, qr/directory/);
+
+for my $bad (['empty', "\n", qr/is empty/], ['too large', 'x' x 4097,
+    qr/larger than 4096 bytes/])
+{
+    my ($ok, $out) = nginx_test(hub('redis redis://127.0.0.1; '
+        . 'redis_password_file %%PREFIX%%/pass;'),
+        files => { pass => $bad->[1] });
+    ok(!$ok && $out =~ /redis_password_file \S+pass"/ && $out =~ $bad->[2],
+        "a password file that is $bad->[0]") || diag($out);
+}
+
+good_config('a password of 4096 bytes', hub('redis redis://127.0.0.1; '
+    . 'redis_password_file %%PREFIX%%/pass;'), files => { pass => 'x' x 4096 });
 bad_config('a timeout that is no time', hub('redis_timeout soon;'),
     qr/redis_timeout/, qr/soon/);
 bad_config('a reconnect whose least is above its most',
@@ -207,6 +223,13 @@ bad_config('a message larger than the zone can carry',
     qr/wscast_message_size/, qr/16m|zone/);
 bad_config('a channel name that no channel can have',
     location('wscast chat; wscast_channel "";'), qr/wscast_channel/);
+bad_config('a channel name that is too long for the hub', hub('')
+    . server('location / { wscast chat; wscast_channel a '
+        . 'b' x 201 . '; }'), qr/"wscast_channel b+"/, qr/up to 200 bytes/,
+    qr/channel_length/);
+good_config('... and not too long for another', hub('channel_length 201;')
+    . server('wscast_channel ' . 'b' x 201 . '; location / { wscast chat; }'));
+
 bad_config('compression twice',
     location('wscast chat; wscast_deflate on; wscast_deflate off;'),
     qr/"wscast_deflate" directive is duplicate/);
