@@ -55,9 +55,10 @@ export interface PublishOptions {
 /** A page of what was published, oldest first. */
 export interface History<Data = unknown> {
     channel: string;
-    epoch: string;
+    /** these two not before somebody has published or subscribed */
+    epoch?: string;
     /** of the newest message of the channel */
-    offset: number;
+    offset?: number;
     messages: Message<Data>[];
     /** there are older ones */
     more?: boolean;
