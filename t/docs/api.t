@@ -28,6 +28,10 @@ server {
         wscast_user  $arg_user;
     }
 
+    location /ws {
+        wscast  chat;
+    }
+
     location /api/ {
         wscast_api  chat;
     }
