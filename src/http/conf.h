@@ -19,6 +19,7 @@
 
 typedef struct {
     ngx_wscast_hub_conf_t        conf;
+    ngx_str_t                    redis_url;     /* behind the user */
     ngx_uint_t                   defined;       /* unsigned defined:1; */
     u_char                      *file;          /* where it was first named */
     ngx_uint_t                   line;

@@ -374,17 +374,40 @@ ngx_http_wscast_hub_set_length(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
 ngx_int_t
 ngx_http_wscast_hub_zone(ngx_conf_t *cf, ngx_http_wscast_hub_t *hub)
 {
-    ngx_str_t        name;
-    ngx_shm_zone_t  *zone;
+    uint32_t                where;
+    ngx_str_t               name;
+    ngx_shm_zone_t         *zone;
+    ngx_wscast_bus_conf_t  *bus;
 
-    name.len = sizeof("wscast:") - 1 + hub->conf.name.len;
-    name.data = ngx_pnalloc(cf->pool, name.len);
+    bus = &hub->conf.bus;
 
+    name.data = ngx_pnalloc(cf->pool, sizeof("wscast::") - 1
+                                      + hub->conf.name.len
+                                      + 2 * sizeof(uint32_t));
     if (name.data == NULL) {
         return NGX_ERROR;
     }
 
-    (void) ngx_sprintf(name.data, "wscast:%V", &hub->conf.name);
+    name.len = ngx_sprintf(name.data, "wscast:%V", &hub->conf.name)
+               - name.data;
+
+    /*
+     * nginx keeps the memory of a name.  Positions in it are those of one
+     * Redis, and workers that publish elsewhere must not share it.
+     */
+
+    if (bus->redis) {
+        ngx_crc32_init(where);
+        ngx_crc32_update(&where, hub->redis_url.data, hub->redis_url.len);
+        ngx_crc32_update(&where, (u_char *) (bus->redis_cluster ? " c" : " "),
+                         bus->redis_cluster ? 2 : 1);
+        ngx_crc32_update(&where, bus->redis_prefix.data,
+                         bus->redis_prefix.len);
+        ngx_crc32_final(where);
+
+        name.len = ngx_sprintf(name.data + name.len, ":%08xD", where)
+                   - name.data;
+    }
 
     zone = ngx_shared_memory_add(cf, &name, hub->conf.bus.zone_size,
                                  &ngx_http_wscast_module);

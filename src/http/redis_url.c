@@ -95,6 +95,9 @@ ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
     if (scheme->kind == NGX_HTTP_WSCAST_REDIS_UNIX) {
         p += sizeof("redis+") - 1;                  /* before unix:/path */
 
+        b->hub->redis_url.data = p;
+        b->hub->redis_url.len = last - p;
+
     } else {
         p += scheme->begins.len;
 
@@ -107,6 +110,9 @@ ngx_http_wscast_redis_url(ngx_conf_t *cf, ngx_http_wscast_block_t *b,
 
             p = at;
         }
+
+        b->hub->redis_url.data = p;
+        b->hub->redis_url.len = last - p;
 
         slash = ngx_strlchr(p, last, '/');
 

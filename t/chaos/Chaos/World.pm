@@ -73,7 +73,7 @@ sub new {
         # the second is nginx's, too: who was killed held the lock of the zone,
         # which the master then takes from it
         $host->expect_log(qr/exited on signal 9/);
-        $host->expect_log(qr/shared memory zone "wscast:\w+" was locked by/);
+        $host->expect_log(qr/shared memory zone "wscast:[\w:]+" was locked by/);
         push @{ $self->{hosts} }, $host;
     }
 
