@@ -2,6 +2,9 @@
 #include "redis_cluster.h"
 
 
+static ngx_int_t ngx_wscast_redis_give(ngx_wscast_redis_t *redis,
+    const ngx_wscast_redis_command_t *as, int argc, const char **argv,
+    const size_t *lens, ngx_uint_t force);
 static ngx_int_t ngx_wscast_redis_round(ngx_wscast_redis_t *redis,
     ngx_wscast_call_t *call, int argc, const char **argv, const size_t *lens);
 
@@ -87,7 +90,6 @@ ngx_wscast_redis_publish(ngx_wscast_redis_t *redis, wscast_str_t channel,
     size_t                       lens[5];
     const char                  *argv[5];
     wscast_str_t                 name;
-    ngx_wscast_redis_node_t     *node;
     ngx_wscast_redis_command_t   as;
 
     name = ngx_wscast_redis_name(redis, channel);
@@ -96,22 +98,6 @@ ngx_wscast_redis_publish(ngx_wscast_redis_t *redis, wscast_str_t channel,
 
     as.receipt = receipt;
     as.slot = ngx_wscast_redis_slot(redis, name);
-
-    node = ngx_wscast_redis_owner(redis, as.slot);
-
-    if (node == NULL && redis->cluster
-        && ngx_wscast_cluster_fresh(redis->cluster))
-    {
-        return WSCAST_AGAIN;
-    }
-
-    /* what this host could not receive, its own clients would miss */
-
-    if (node == NULL
-        || !wscast_ring_receives(&redis->local->ring, (unsigned) as.slot))
-    {
-        return WSCAST_CLOSE_AWAY;
-    }
 
     if (ngx_wscast_redis_sharded(redis)) {
         argc = ngx_wscast_guard_words(redis, argv, lens);
@@ -128,7 +114,7 @@ ngx_wscast_redis_publish(ngx_wscast_redis_t *redis, wscast_str_t channel,
     argv[argc] = (const char *) bytes.data;
     lens[argc++] = bytes.len;
 
-    switch (ngx_wscast_redis_send(node, &as, argc, argv, lens, 0)) {
+    switch (ngx_wscast_redis_give(redis, &as, argc, argv, lens, 0)) {
 
     case NGX_OK:
         return WSCAST_MORE;
@@ -150,7 +136,6 @@ ngx_wscast_redis_call(ngx_wscast_redis_t *redis, ngx_wscast_call_t *call,
     wscast_str_t key, int argc, const char **argv, const size_t *lens,
     ngx_uint_t force)
 {
-    ngx_wscast_redis_node_t     *node;
     ngx_wscast_redis_command_t   as;
 
     if (redis->cluster && key.len == 0) {
@@ -162,7 +147,20 @@ ngx_wscast_redis_call(ngx_wscast_redis_t *redis, ngx_wscast_call_t *call,
     as.call = call;
     as.slot = ngx_wscast_redis_slot(redis, key);
 
-    node = ngx_wscast_redis_owner(redis, as.slot);
+    return ngx_wscast_redis_give(redis, &as, argc, argv, lens, force);
+}
+
+
+/* To who has its slot; what is not forced is a publish. */
+
+static ngx_int_t
+ngx_wscast_redis_give(ngx_wscast_redis_t *redis,
+    const ngx_wscast_redis_command_t *as, int argc, const char **argv,
+    const size_t *lens, ngx_uint_t force)
+{
+    ngx_wscast_redis_node_t  *node;
+
+    node = ngx_wscast_redis_owner(redis, as->slot);
 
     if (node == NULL) {
         return !force && redis->cluster
@@ -170,7 +168,15 @@ ngx_wscast_redis_call(ngx_wscast_redis_t *redis, ngx_wscast_call_t *call,
                ? NGX_AGAIN : NGX_DECLINED;
     }
 
-    return ngx_wscast_redis_send(node, &as, argc, argv, lens, force);
+    /* what this host could not receive, its own clients would miss */
+
+    if (!force
+        && !wscast_ring_receives(&redis->local->ring, (unsigned) as->slot))
+    {
+        return NGX_DECLINED;
+    }
+
+    return ngx_wscast_redis_send(node, as, argc, argv, lens, force);
 }
 
 

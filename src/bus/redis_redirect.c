@@ -41,8 +41,7 @@ ngx_wscast_cluster_send(ngx_wscast_cluster_t *cluster,
     /* a server that has just been found is waited for */
 
     if (cluster->waiting[cmd->slot]
-        || (!ngx_wscast_redis_link_ready(&node->publisher)
-            && node->publisher.failures == 0))
+        || ngx_wscast_redis_link_fresh(&node->publisher))
     {
         if (!force && cluster->held_len > NGX_WSCAST_CLUSTER_HELD) {
             return NGX_DECLINED;
