@@ -2,6 +2,8 @@
 #include "redis_cluster.h"
 
 
+static ngx_int_t ngx_wscast_redis_admits(ngx_wscast_redis_t *redis,
+    ngx_uint_t slot);
 static ngx_int_t ngx_wscast_redis_give(ngx_wscast_redis_t *redis,
     const ngx_wscast_redis_command_t *as, int argc, const char **argv,
     const size_t *lens, ngx_uint_t force);
@@ -158,25 +160,39 @@ ngx_wscast_redis_give(ngx_wscast_redis_t *redis,
     const ngx_wscast_redis_command_t *as, int argc, const char **argv,
     const size_t *lens, ngx_uint_t force)
 {
+    ngx_int_t                 rc;
     ngx_wscast_redis_node_t  *node;
+
+    rc = force ? NGX_OK : ngx_wscast_redis_admits(redis, as->slot);
+
+    if (rc == NGX_AGAIN) {
+        ngx_wscast_cluster_wait(redis->cluster);
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
 
     node = ngx_wscast_redis_owner(redis, as->slot);
 
-    if (node == NULL) {
-        return !force && redis->cluster
-               && ngx_wscast_cluster_fresh(redis->cluster)
-               ? NGX_AGAIN : NGX_DECLINED;
+    return node ? ngx_wscast_redis_send(node, as, argc, argv, lens, force)
+                : NGX_DECLINED;
+}
+
+
+/* A publish: NGX_OK; NGX_AGAIN: it waits; NGX_DECLINED: it is refused. */
+
+static ngx_int_t
+ngx_wscast_redis_admits(ngx_wscast_redis_t *redis, ngx_uint_t slot)
+{
+    if (redis->cluster) {
+        return ngx_wscast_cluster_admits(redis->cluster, slot);
     }
 
     /* what this host could not receive, its own clients would miss */
 
-    if (!force
-        && !wscast_ring_receives(&redis->local->ring, (unsigned) as->slot))
-    {
-        return NGX_DECLINED;
-    }
-
-    return ngx_wscast_redis_send(node, as, argc, argv, lens, force);
+    return wscast_ring_receives(&redis->local->ring, (unsigned) slot)
+           ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -244,8 +260,7 @@ ngx_wscast_redis_receives(ngx_wscast_redis_t *redis, wscast_str_t channel)
 
     slot = ngx_wscast_redis_slot(redis, ngx_wscast_redis_name(redis, channel));
 
-    return (ngx_uint_t) wscast_ring_receives(&redis->local->ring,
-                                             (unsigned) slot);
+    return ngx_wscast_redis_admits(redis, slot) != NGX_DECLINED;
 }
 
 
@@ -258,7 +273,8 @@ ngx_wscast_redis_reaches(ngx_wscast_redis_t *redis, wscast_str_t channel)
     slot = ngx_wscast_redis_slot(redis, ngx_wscast_redis_name(redis, channel));
     node = ngx_wscast_redis_owner(redis, slot);
 
-    return node && ngx_wscast_redis_link_ready(&node->publisher);
+    return node && ngx_wscast_redis_link_ready(&node->publisher)
+           && wscast_ring_receives(&redis->local->ring, (unsigned) slot);
 }
 
 

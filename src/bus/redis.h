@@ -160,7 +160,7 @@ ngx_int_t ngx_wscast_redis_call(ngx_wscast_redis_t *redis,
     ngx_wscast_call_t *call, wscast_str_t key, int argc, const char **argv,
     const size_t *lens, ngx_uint_t force);
 
-/* As ngx_wscast_bus_receiving(); and 1 if it can be published there. */
+/* As ngx_wscast_bus_receiving(); and 1 if a publish there is sent now. */
 ngx_uint_t ngx_wscast_redis_receives(ngx_wscast_redis_t *redis,
     wscast_str_t channel);
 ngx_uint_t ngx_wscast_redis_reaches(ngx_wscast_redis_t *redis,

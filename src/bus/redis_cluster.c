@@ -8,6 +8,7 @@ static void ngx_wscast_scout_writable(void *ctx);
 static ngx_int_t ngx_wscast_scout_probe(void *ctx);
 static ngx_int_t ngx_wscast_scout_ask(ngx_wscast_cluster_t *cluster);
 static ngx_uint_t ngx_wscast_scout_sharded(redisReply *reply);
+static ngx_uint_t ngx_wscast_cluster_expects(ngx_wscast_cluster_t *cluster);
 static void ngx_wscast_cluster_restart(ngx_wscast_cluster_t *cluster);
 static ngx_wscast_redis_node_t *ngx_wscast_cluster_find(
     ngx_wscast_cluster_t *cluster, ngx_sockaddr_t *sockaddr,
@@ -65,15 +66,15 @@ ngx_wscast_cluster_close(ngx_wscast_redis_t *redis)
 
     ngx_wscast_redis_link_close(&cluster->scout);
 
-    if (cluster->timer.timer_set) {
-        ngx_del_timer(&cluster->timer);
-    }
-
     while (!wscast_list_empty(&cluster->held)) {
         cmd = wscast_list_first(&cluster->held, ngx_wscast_redis_command_t,
                                 link);
         wscast_list_remove(&cmd->link);
         ngx_wscast_redis_answer(redis, cmd, NULL);
+    }
+
+    if (cluster->timer.timer_set) {     /* who is answered may go on */
+        ngx_del_timer(&cluster->timer);
     }
 
     redis->cluster = NULL;
@@ -90,6 +91,7 @@ ngx_wscast_scout_ready(void *ctx)
 
     cluster = ctx;
     cluster->asked = 0;
+    cluster->anew = 0;
 
     argv[0] = "COMMAND";
     lens[0] = 7;
@@ -156,6 +158,7 @@ ngx_wscast_scout_reply(void *ctx, redisReply *reply)
     }
 
     cluster->asked--;
+    cluster->due = cluster->anew;
 
     if (reply->type == REDIS_REPLY_ERROR) {
         ngx_wscast_cluster_complain(cluster, "CLUSTER SLOTS was answered",
@@ -166,9 +169,14 @@ ngx_wscast_scout_reply(void *ctx, redisReply *reply)
                                     "no table of slots", 17);
     }
 
-    if (!cluster->known) {
-        cluster->redis->handler->writable(cluster->redis->ctx);
+    if (cluster->anew) {
+        cluster->anew = 0;
+        ngx_wscast_cluster_doubt(cluster);
     }
+
+    /* who waits for the answer goes on, or is refused */
+
+    cluster->redis->handler->writable(cluster->redis->ctx);
 
     return NGX_OK;
 }
@@ -252,10 +260,78 @@ ngx_wscast_scout_probe(void *ctx)
 void
 ngx_wscast_cluster_doubt(ngx_wscast_cluster_t *cluster)
 {
-    if (cluster->asked == 0
-        && ngx_wscast_redis_link_ready(&cluster->scout))
-    {
+    if (!cluster->due) {
+        cluster->due = 1;
+        cluster->due_since = ngx_current_msec;
+    }
+
+    if (cluster->asked) {
+        cluster->anew = 1;
+
+    } else if (ngx_wscast_redis_link_ready(&cluster->scout)) {
         (void) ngx_wscast_scout_ask(cluster);
+    }
+}
+
+
+ngx_int_t
+ngx_wscast_cluster_admits(ngx_wscast_cluster_t *cluster, ngx_uint_t slot)
+{
+    ngx_wscast_redis_t       *redis;
+    ngx_wscast_redis_node_t  *node;
+
+    redis = cluster->redis;
+    node = ngx_wscast_redis_owner(redis, slot);
+
+    /* a server that is lost may have lost the slot as well */
+
+    if (node == NULL || (node->publisher.failures && !cluster->waiting[slot]))
+    {
+        return ngx_wscast_cluster_expects(cluster) ? NGX_AGAIN : NGX_DECLINED;
+    }
+
+    /* what this host could not receive, its own clients would miss */
+
+    if (wscast_ring_receives(&redis->local->ring, (unsigned) slot)) {
+        return NGX_OK;
+    }
+
+    /* the leader has a scout of its own, and may learn it later */
+
+    if (!cluster->deaf) {
+        cluster->deaf = 1;
+        cluster->deaf_since = ngx_current_msec;
+    }
+
+    return ngx_wscast_cluster_lately(cluster->deaf_since) ? NGX_AGAIN
+                                                          : NGX_DECLINED;
+}
+
+
+/* Will the scout say in a moment who owns what? */
+
+static ngx_uint_t
+ngx_wscast_cluster_expects(ngx_wscast_cluster_t *cluster)
+{
+    /* nobody has told yet, nor has failed to */
+
+    if (!cluster->known && !cluster->complained
+        && cluster->scout.failures == 0)
+    {
+        return 1;
+    }
+
+    return cluster->due && ngx_wscast_cluster_lately(cluster->due_since);
+}
+
+
+void
+ngx_wscast_cluster_wait(ngx_wscast_cluster_t *cluster)
+{
+    cluster->waited = 1;
+
+    if (!cluster->timer.timer_set) {
+        ngx_add_timer(&cluster->timer, NGX_WSCAST_CLUSTER_AGAIN);
     }
 }
 
@@ -263,7 +339,8 @@ ngx_wscast_cluster_doubt(ngx_wscast_cluster_t *cluster)
 void
 ngx_wscast_cluster_tick(ngx_wscast_cluster_t *cluster)
 {
-    ngx_uint_t  whole;
+    ngx_uint_t         whole;
+    wscast_ring_sh_t  *sh;
 
     whole = cluster->redis->complete && ngx_wscast_cluster_covered(cluster);
 
@@ -272,6 +349,9 @@ ngx_wscast_cluster_tick(ngx_wscast_cluster_t *cluster)
     {
         ngx_wscast_cluster_doubt(cluster);
     }
+
+    sh = cluster->redis->local->ring.sh;
+    cluster->deaf &= !(sh->redis_up && sh->redis_deaf == 0);
 
     if (cluster->hopping) {
         cluster->hopping = 0;

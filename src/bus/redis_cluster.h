@@ -25,7 +25,8 @@
 #define NGX_WSCAST_CLUSTER_ASK    5         /* s between questions, if all is
                                                well */
 #define NGX_WSCAST_CLUSTER_GAP    1000      /* ms that a slot may be nobody's
-                                               before that is believed */
+                                               before that is believed; that a
+                                               publish waits for its owner */
 #define NGX_WSCAST_CLUSTER_PATIENCE  3      /* s with a scout that knows no way
                                                out */
 #define NGX_WSCAST_CLUSTER_SPARE  3         /* s that a server without slots is
@@ -63,7 +64,15 @@ struct ngx_wscast_cluster_s {
     unsigned                  hopping:1;    /* some of hops are not 0 */
     unsigned                  lacking:1;    /* the scout was told of fewer slots
                                                than owners has */
+    unsigned                  due:1;        /* there was a doubt, and the scout
+                                               has not answered since */
+    unsigned                  anew:1;       /* asked already when there was */
+    unsigned                  deaf:1;       /* this host did not hear of a slot
+                                               whose owner was there */
+    unsigned                  waited:1;     /* writable() is owed */
     ngx_msec_t                lacks_since;
+    ngx_msec_t                due_since;
+    ngx_msec_t                deaf_since;
 
     uint8_t                   owners[NGX_WSCAST_REDIS_SLOTS];   /* node + 1;
                                                                    or 0 */
@@ -89,10 +98,20 @@ void ngx_wscast_cluster_doubt(ngx_wscast_cluster_t *cluster);
 #define ngx_wscast_cluster_covered(cluster)                                   \
     ((cluster)->covered == NGX_WSCAST_REDIS_SLOTS)
 
-/* 1 if nobody has told yet who owns what, nor has failed to. */
-#define ngx_wscast_cluster_fresh(cluster)                                     \
-    (!(cluster)->known && !(cluster)->complained                              \
-     && (cluster)->scout.failures == 0)
+/* 1 if it was not longer ago than that. */
+#define ngx_wscast_cluster_lately(since)                                      \
+    (ngx_current_msec - (since) < NGX_WSCAST_CLUSTER_GAP)
+
+/*
+ * redis_cluster.c: may a publish to this slot be sent?  NGX_OK; NGX_AGAIN: it
+ * waits until it is known who has the slot now, or the leader listens there;
+ * NGX_DECLINED: it is refused.
+ */
+ngx_int_t ngx_wscast_cluster_admits(ngx_wscast_cluster_t *cluster,
+    ngx_uint_t slot);
+
+/* redis_cluster.c: writable() will be called. */
+void ngx_wscast_cluster_wait(ngx_wscast_cluster_t *cluster);
 
 /*
  * redis_cluster.c: from is told that the slot is with the server of this

@@ -361,6 +361,11 @@ ngx_wscast_cluster_timer(ngx_event_t *ev)
     ngx_wscast_cluster_expire(cluster);
     ngx_wscast_cluster_ready(cluster);
 
+    if (cluster->waited) {
+        cluster->waited = 0;
+        cluster->redis->handler->writable(cluster->redis->ctx);
+    }
+
     if (!wscast_list_empty(&cluster->held) && !ev->timer_set) {
         ngx_add_timer(ev, NGX_WSCAST_CLUSTER_AGAIN);
     }

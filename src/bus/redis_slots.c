@@ -214,9 +214,7 @@ ngx_wscast_cluster_keep(ngx_wscast_cluster_t *cluster, uint8_t *owners)
 
     cluster->lacking = lacking;
 
-    if (!lacking
-        || ngx_current_msec - cluster->lacks_since >= NGX_WSCAST_CLUSTER_GAP)
-    {
+    if (!lacking || !ngx_wscast_cluster_lately(cluster->lacks_since)) {
         return;
     }
 
