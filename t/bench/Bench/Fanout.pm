@@ -6,25 +6,37 @@ package Bench::Fanout;
 use strict;
 use warnings;
 
-use List::Util qw(shuffle);
+use List::Util qw(max shuffle);
 
 use Bench qw(median rounds seconds digits ratio wrong);
 use Bench::Load;
 use Bench::Server;
 
+# Who has heard nothing for a while acknowledges the next 16 packets one by one
+# (tcp_input.c of Linux: TCP_MAX_QUICKACKS), and later ones more rarely.  Over
+# loopback the server's core does that: so each candidate runs in until all of
+# its clients are past it.
+
+sub run_in {
+    my ($load, $command) = @_;
+    my $seconds = max(0.03, 16 * 16e-6 * $load->{clients});
+
+    $load->ask("$1 $seconds") if $command =~ /^((?:run|flow|echo) .*) \S+$/;
+    return;
+}
+
 # Takes the candidates in turn, round after round, all of them connected: what
 # else happens on the machine happens to all of them.  The order is a new one in
-# each round, and each runs in before it counts, because it matters who was
-# there before.  Returns a list of answers for each.
+# each round, because it matters who was there before.  Returns a list of
+# answers for each.
 
 sub turns {
     my ($loads, $command, $rounds) = @_;
     my @answers = map { [] } @$loads;
-    my $run_in = $command =~ s/^((?:run|flow|echo) .* )[\d.]+$/${1}0.1/r;
 
     for (1 .. $rounds // rounds()) {
         for my $i (shuffle(0 .. $#$loads)) {
-            $loads->[$i]->ask($run_in) if $run_in ne $command;
+            run_in($loads->[$i], $command);
             push @{ $answers[$i] }, $loads->[$i]->ask($command);
         }
     }
@@ -48,12 +60,10 @@ sub against {
 sub load_of {
     my ($server, $clients) = @_;
     return Bench::Load->new($server, clients => $clients, publishers => 1,
-        say => $server->{say} // '');
+        spin => 'yes', say => $server->{say} // '');
 }
 
 # -- one channel ---------------------------------------------------------
-
-my @sizes = (64, 512, 4096);
 
 my %clients = (
     100    => sub { few() },
@@ -83,57 +93,91 @@ sub many {
     );
 }
 
+# Who takes part: a floor in what it is the floor of, the others in everything,
+# but in what is for a few.
+
+my @tables = (
+    { title => 'One message at a time', command => 'run %u 1',
+        floor => 'floor (send)', sizes => [64, 512, 4096] },
+    { title => '16 messages in flight', command => 'run %u 16',
+        floor => 'floor (coalesce)', sizes => [64, 512, 4096] },
+    { title => 'One after the other', command => 'flow %u',
+        floor => 'floor (send)', sizes => [512],
+        few => { text => 1, json => 1, nchan => 1 } },
+);
+
+sub takes_part {
+    my ($name, $table) = @_;
+    return $name eq $table->{floor} if $name =~ /^floor/;
+    return !$table->{few} || $table->{few}{$name};
+}
+
+# What else happens on the machine comes and goes within a second: so where
+# messages are fast, a round is short, and there are more of them.
+
+sub pace { my ($n) = @_; return $n <= 100 ? 3 : $n <= 1000 ? 2 : 1 }
+
 sub fanout {
-    my @tables = (
-        { title => 'One message at a time', command => 'run %u 1' },
-        { title => '16 messages in flight', command => 'run %u 16',
-            coalesces => 1 },
-        { title => 'One after the other', command => 'flow %u',
-            sizes => [512], few => 1 },
-    );
+    my %rows;
 
     for my $n (grep { !$ENV{CLIENTS} || $_ == $ENV{CLIENTS} }
         sort { $a <=> $b } keys %clients)
     {
-        my @servers = $clients{$n}->();
-        my @loads   = map { load_of($_, $n) } @servers;
-        my @names   = map { $_->{name} } @servers;
+        my %load = map { $_->{name} => load_of($_, $n) } $clients{$n}->();
+        my $answers = one_channel($n, \%load);
 
-        # who may coalesce has a floor of its own
         for my $table (@tables) {
-            my $last = $table->{few} ? 4 : $#loads;
-            cells($table, $n, \@names, [@loads[$table->{coalesces} ? 1 : 0,
-                2 .. $last]]);
+            for my $size (@{ $table->{sizes} }) {
+                my $row = row($n, $size, $table, $answers);
+                push @{ $rows{ $table->{title} } }, $row;
+                progress("$n x $size, $table->{title}", $row);
+            }
         }
     }
 
-    return finish(@tables);
+    return map { {
+        title => $_->{title}, rows => $rows{ $_->{title} },
+        columns => [qw(subscribers bytes floor text json nchan),
+            'text ÷ nchan', $_->{few} ? ()
+                : ('ws', '2 workers', 'Redis', 'Redis, 2 workers')],
+    } } @tables;
 }
 
-sub cells {
-    my ($table, $n, $names, $loads) = @_;
-    my @names = @$names[2 .. $#$loads + 1];
+# The answers by table, bytes and name.
 
-    # the first runs fill caches, and the servers' buffers
-    turns($loads, sprintf("$table->{command} 0.2", 512), 1);
+sub one_channel {
+    my ($n, $load) = @_;
+    my $seconds = seconds() / pace($n);
+    my %answers;
 
-    for my $size (@{ $table->{sizes} // \@sizes }) {
-        my ($floor, @others) = turns($loads,
-            sprintf "$table->{command} %s", $size, seconds());
-        my %row = (subscribers => $n, bytes => $size,
-            floor => digits(figure($floor, 'cpu')) . ' µs');
+    for (1 .. rounds() * pace($n)) {
+        for my $name (shuffle(sort keys %$load)) {
+            run_in($load->{$name}, 'run 512 1 0');
 
-        for my $i (0 .. $#others) {
-            $row{ $names[$i] } = ratio(against($others[$i], $floor, 'cpu'));
+            for my $table (grep { takes_part($name, $_) } @tables) {
+                for my $size (@{ $table->{sizes} }) {
+                    push @{ $answers{ $table->{title} }{$size}{$name} },
+                        $load->{$name}->ask(sprintf "$table->{command} %s",
+                            $size, $seconds);
+                }
+            }
         }
-
-        my %of = map { $names[$_] => $others[$_] } 0 .. $#names;
-        $row{'text ÷ nchan'} = ratio(against($of{text}, $of{nchan}, 'cpu'));
-        push @{ $table->{rows} }, \%row;
-        progress("$n x $size, $table->{title}", \%row);
     }
 
-    return;
+    return \%answers;
+}
+
+sub row {
+    my ($n, $size, $table, $answers) = @_;
+    my %of = %{ $answers->{ $table->{title} }{$size} };
+    my $floor = delete $of{ $table->{floor} };
+
+    return {
+        subscribers => $n, bytes => $size,
+        floor => digits(figure($floor, 'cpu')) . ' µs',
+        'text ÷ nchan' => ratio(against($of{text}, $of{nchan}, 'cpu')),
+        map { $_ => ratio(against($of{$_}, $floor, 'cpu')) } keys %of,
+    };
 }
 
 # Sampled by ticks: the sum of the rounds is all that it allows.
@@ -155,19 +199,6 @@ sub progress {
     print "  $what: ", join(', ', map { "$_ $row->{$_}" }
         grep { !/^(?:subscribers|bytes)$/ } sort keys %$row), "\n";
     return;
-}
-
-sub finish {
-    my @tables = @_;
-
-    for my $table (@tables) {
-        $table->{columns} = [qw(subscribers bytes floor text json nchan),
-            'text ÷ nchan', $table->{few} ? ()
-                : ('ws', '2 workers', 'Redis', 'Redis, 2 workers')];
-        delete @$table{qw(command coalesces sizes few)};
-    }
-
-    return @tables;
 }
 
 # -- whose time it is ----------------------------------------------------
@@ -307,12 +338,14 @@ sub channels {
             publishers => 1, clients => $clients, %$_) }
             { talk('one'), fan => $clients, streams => 1 },
             { talk('many'), fan => 10, streams => $streams };
+        my @commands = map { sprintf 'run 512 %d %s', $_, seconds() }
+            1, $clients / 10;
         my (@one, @each);
 
         for (1 .. rounds()) {
-            push @one, $loads[0]->ask('run 512 1 ' . seconds());
-            push @each, $loads[1]->ask(
-                sprintf 'run 512 %d %s', $clients / 10, seconds());
+            run_in($loads[$_], $commands[$_]) for 0, 1;
+            push @one,  $loads[0]->ask($commands[0]);
+            push @each, $loads[1]->ask($commands[1]);
         }
 
         push @rows, {

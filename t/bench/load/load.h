@@ -124,6 +124,7 @@ typedef struct {
     int                    streams;         /* of a group */
     int                    fan;             /* clients of a group; 0: all */
     int                    deflate;
+    int                    spin;            /* does not sleep in a run */
     const char            *join;            /* sent once per stream */
     const char            *ack;             /* in an answer to it */
     const char            *say;             /* wraps a payload */

@@ -44,6 +44,7 @@ static const struct option  load_long_options[] = {
     { "pid",        required_argument, NULL, 'p' },
     { "redis",      required_argument, NULL, 'r' },
     { "deflate",    no_argument,       NULL, 'd' },
+    { "spin",       no_argument,       NULL, 'i' },
     { NULL, 0, NULL, 0 }
 };
 
@@ -100,6 +101,7 @@ load_options(int argc, char **argv)
         case 'a': o->ack = optarg;                                    break;
         case 'w': o->say = optarg;                                    break;
         case 'd': o->deflate = 1;                                     break;
+        case 'i': o->spin = 1;                                        break;
         case 'p': load_parse_pids(optarg, o->pids, &o->npids);        break;
         case 'r': load_parse_pids(optarg, o->redis, &o->nredis);      break;
         default:  exit(2);
