@@ -89,8 +89,8 @@ load_publish(load_flow_t *f, uint64_t due)
  * message was due, so that a server that stops the publisher does not look
  * better for it.
  *
- * Whoever sends to a core that sleeps has to wake it, which on a virtual machine
- * takes longer than all else: with spin, nobody is made to pay for that.
+ * Whoever sends to a core that sleeps has to wake it, which on a virtual
+ * machine takes longer than all else: with spin, nobody has to pay for that.
  */
 
 void
