@@ -43,7 +43,7 @@ CONF
 
 $CONF =~ s/%%URL%%/$cluster->url/e;
 
-my @hosts = map { host($CONF, name => "host $_") } 'one', 'two';
+my @hosts = map { host($CONF, name => "host $_", trim => 1) } 'one', 'two';
 my ($one, $two) = @hosts;
 my @kept  = map { "kept:$_" } 1 .. 12;
 my @plain = map { "room:$_" } 1 .. 12;

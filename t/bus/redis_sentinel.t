@@ -61,7 +61,7 @@ server {
 }
 CONF
 
-my @hosts = map { host($CONF, name => "host $_") } 'one', 'two';
+my @hosts = map { host($CONF, name => "host $_", trim => 1) } 'one', 'two';
 
 sub post {
     my ($host, $channel, $body) = @_;

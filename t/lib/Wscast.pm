@@ -134,20 +134,35 @@ sub scratch {
     return "$scratch";
 }
 
-# Runs the load generator of t/lib/load, built first if it is older than its
-# sources, and returns what it printed.
+# compiled('load', [sources], options...): its path, built first if it is older
+# than its sources.
+
+sub compiled {
+    my ($name, $sources, @options) = @_;
+    my $file = "$ROOT/build/$name";
+
+    if (!-e $file || grep { (stat $_)[9] > (stat $file)[9] } @$sources) {
+        my $new = "$file.$$";
+        mkdir "$ROOT/build";
+        system('cc', '-O2', '-std=gnu11', '-Wall', '-Wextra', @options,
+            '-o', $new, grep { /c$/ } @$sources) == 0
+            or die "cannot compile $file\n";
+        rename $new, $file or die "cannot rename $new: $!\n";
+    }
+
+    return $file;
+}
+
+# What nginx is to load before all else to hold no memory that it needs no more.
+
+sub trim {
+    return compiled('trim.so', ["$ROOT/t/lib/trim.c"], '-shared', '-fPIC');
+}
+
+# Runs the load generator of t/lib/load and returns what it printed.
 
 sub load {
-    my @sources = glob "$ROOT/t/lib/load/*.[ch]";
-    my $tool    = "$ROOT/build/load";
-
-    if (!-e $tool || grep { (stat $_)[9] > (stat $tool)[9] } @sources) {
-        my $new = "$tool.$$";
-        mkdir "$ROOT/build";
-        system('cc', '-O2', '-std=gnu11', '-Wall', '-Wextra', '-o', $new,
-            grep { /c$/ } @sources) == 0 or die "cannot compile $tool\n";
-        rename $new, $tool or die "cannot rename $new: $!\n";
-    }
+    my $tool = compiled('load', [glob "$ROOT/t/lib/load/*.[ch]"]);
 
     open my $out, '-|', $tool, @_ or die "$tool: $!\n";
     local $/;

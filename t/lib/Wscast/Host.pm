@@ -18,6 +18,8 @@ package Wscast::Host;
 #   daemon => 1        nginx leaves the foreground; upgrade() needs it
 #   plain => 1         no status server, no gauges: the module is not examined
 #   no_module => 1     without load_module
+#   trim => 1          workers give back what the allocator keeps, so that
+#                      memory() is what they hold
 #   gauges => 0        the gauges are not examined at the end
 #   files => { name => text }    put into the prefix before nginx starts
 
@@ -189,6 +191,7 @@ sub _binary {
 
 sub _spawn {
     my ($self, $output, @command) = @_;
+    my $trim = $self->{trim} ? Wscast::trim() : undef;
     my $pid = fork // die "fork: $!\n";
 
     return $pid if $pid;
@@ -200,6 +203,9 @@ sub _spawn {
             $ENV{WSCAST_ASAN_OPTIONS} // ();    # a test's own
         $ENV{UBSAN_OPTIONS} //= 'print_stacktrace=1'
             . ":log_path=$self->{dir}/logs/sanitizer";
+
+    } elsif ($trim) {
+        $ENV{LD_PRELOAD} = $trim;
     }
 
     open STDIN,  '<',  '/dev/null';
@@ -537,7 +543,8 @@ sub descriptors {
 }
 
 # What the workers hold, and whether it is what it was: descriptors and bytes of
-# the zone exactly, private memory but for what an allocator keeps.
+# the zone exactly, private memory but for buffers that have grown (with trim;
+# or else what an allocator keeps tells of the busiest moment, not of this one).
 
 sub holds {
     my ($self) = @_;
