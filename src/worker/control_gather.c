@@ -13,7 +13,7 @@ typedef struct {
 
 typedef struct {
     uint64_t                 id;
-    uint64_t                 workers;       /* as its last answer has it */
+    uint64_t                 workers;       /* the most an answer says */
     uint64_t                 answers;
 } ngx_wscast_host_t;
 
@@ -274,6 +274,7 @@ ngx_wscast_gather_count(ngx_wscast_gather_t *g, const ngx_wscast_answer_t *a)
         }
 
         host->id = a->host;
+        host->workers = 0;
         host->answers = 0;
         i = 0;
     }
@@ -287,7 +288,9 @@ ngx_wscast_gather_count(ngx_wscast_gather_t *g, const ngx_wscast_answer_t *a)
     heard->host = a->host;
     heard->worker = a->worker;
 
-    host[i].workers = a->workers;
+    /* who answers and exits is counted by those before it alone */
+
+    host[i].workers = ngx_max(host[i].workers, a->workers);
     host[i].answers++;
     g->ask->count += a->count;
 

@@ -276,6 +276,39 @@ settings($CONF, sub {
         is($ws->wait_close->{code}, 4403, '... is obeyed');
     }
 
+    # -- a worker answers, and ends before the others answer -------------
+
+    {
+        # a third host, of three workers and then of two
+        my $third = bless { port => $redis->port }, 'Wscast::Redis';
+        $third->command('SUBSCRIBE', "wscast:chat:\1control");
+
+        my $begun = time;
+        my $sock = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+            PeerPort => $one->port) or die;
+        syswrite $sock, "GET /api/channels/room:1 HTTP/1.1\r\nHost: a\r\n"
+            . "Connection: close\r\n\r\n";
+
+        my $asked = JSON::PP::decode_json($third->_reply->[2]);
+        my @workers = (3, 2, 2);
+
+        for my $n (1 .. 3) {
+            # what must not be the end shall have had the time to be it
+            hold_for(0.2, sub { 1 }) if $n == 3;
+            $redis->command('PUBLISH',
+                "wscast:chat:\1reply:$asked->{host}:$asked->{worker}",
+                sprintf '{"host":"00000000000000ff","worker":"%016x",'
+                    . '"workers":%d,"id":%d,"count":%d}',
+                    $n, $workers[$n - 1], $asked->{id}, $n == 3 ? 7 : 0);
+        }
+
+        my $answer = do { local $/; readline $sock };
+        my $took = time - $begun;
+        ok($answer =~ /"subscribers":7,/ || $took > 1,
+            'who was asked is waited for, though another worker has ended')
+            || diag(sprintf '%s after %.3f s', $answer, $took);
+    }
+
     # -- Redis stands still ----------------------------------------------
 
     {
