@@ -19,6 +19,7 @@ server {
     listen 127.0.0.1:%%PORT%% reuseport;
 
     wscast_drain  1h;
+    wscast_ping   1h;           # nobody reads while others are examined
 
     location /json {
         wscast          chat;
@@ -171,15 +172,18 @@ settings($CONF, sub {
 
         for my $sock (@socks[15 .. 29]) {
             my $in = '';
+            my @answers;
             my $end = time + scale(10);
 
-            while (time < $end && (() = $in =~ /"subscribers":1,/g) < 20) {
+            while (time < $end && @answers < 20) {
                 next if !IO::Select->new($sock)->can_read(0.2);
                 sysread $sock, $in, 65536, length $in or last;
+                @answers = $in =~ /^\{.*\}$/mg;
             }
 
-            my $n = () = $in =~ /"subscribers":1,/g;
-            is($n, 20, 'all that is asked at once is answered');
+            my @right = grep { /"subscribers":1,/ } @answers;
+            is(scalar @right, 20, 'all that is asked at once is answered')
+                || diag($in);
         }
 
         leave($one, $ws);
