@@ -298,6 +298,20 @@ ngx_wscast_cluster_ready(ngx_wscast_cluster_t *cluster)
 }
 
 
+ngx_int_t
+ngx_wscast_cluster_admits(ngx_wscast_cluster_t *cluster, ngx_uint_t slot)
+{
+    abort();
+}
+
+
+void
+ngx_wscast_cluster_wait(ngx_wscast_cluster_t *cluster)
+{
+    abort();
+}
+
+
 int
 ngx_wscast_guard_words(ngx_wscast_redis_t *r, const char **argv,
     size_t *lens)
