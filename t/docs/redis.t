@@ -18,7 +18,7 @@ is($redis->command(split / /, $acl), 'OK', 'Redis takes the ACL');
 my $nginx = host(<<'CONF', redis => $redis, workers => 2);
 wscast_hub chat {
     redis          redis://wscast:secret@127.0.0.1:%%REDIS_PORT%%;
-    redis_timeout  1s 3s;
+    redis_timeout  5s 3s;
 }
 
 server {
@@ -51,23 +51,28 @@ is_deeply([@$m{qw(channel data client user)}],
 
 # probes pass the ACL, too
 
-# Of each connection its number, and what it has said last.
+# Of each connection its number and address.
 
 sub connections {
-    return map { /^id=(\d+) .* cmd=(\S+)/ ? ($1 => $2) : () }
+    return map { /^id=(\d+) addr=(\S+) / ? ($1 => $2) : () }
         grep { / user=wscast / } split /\n/, $redis->command('CLIENT', 'LIST');
 }
 
 {
     my %then = connections();
-    my (%now, %probed);
+    my $monitor = bless { port => $port }, 'Wscast::Redis';
+    my %probed;
 
     is(scalar keys %then, 3, 'Redis knows them by their user');
+
+    # what the last command of each is may be another one a moment later
+    $monitor->command('MONITOR');
     ok(wait_until(sub {
-        %now = connections();
-        $probed{$_} = 1 for grep { $now{$_} eq 'ping' } keys %now;
-        return !grep { !$probed{$_} } keys %then;
+        $probed{$1} = 1 if $monitor->_reply =~ /\[\d+ (\S+)\] "ping"/i;
+        return !grep { !$probed{$_} } values %then;
     }, 30), 'each is probed while nothing happens');
+
+    my %now = connections();
     is(join(' ', sort keys %now), join(' ', sort keys %then), '... and stays');
 }
 
@@ -98,7 +103,8 @@ my @docs = map { $_->{text} =~ s/\\\n\s*//gr } grep { $_->{lang} eq 'sh' }
     Wscast::Docs::blocks('docs/redis.md');
 my $stored = host(<<'CONF', redis => $redis, workers => 2);
 wscast_hub chat {
-    redis  redis://wscast:secret@127.0.0.1:%%REDIS_PORT%%;
+    redis          redis://wscast:secret@127.0.0.1:%%REDIS_PORT%%;
+    redis_timeout  5s 10s;
 
     channel  room:*  { history 100 10m; presence on grace=1s; }
 }
