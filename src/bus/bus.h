@@ -240,8 +240,9 @@ ngx_uint_t ngx_wscast_bus_leads(ngx_wscast_bus_t *bus);
  * Sends a command on this worker's connection to Redis, behind all that were
  * sent before; in a cluster to the server that has the key, behind all of its
  * slot; without a key to all servers, and what the last of them says is the
- * reply.  NGX_OK; NGX_DECLINED: Redis is away; NGX_AGAIN: too much waits,
- * writable() will be called (never with force); NGX_ERROR: no memory.
+ * reply.  What is not forced is a publish, which is sent only where this host
+ * would hear it.  NGX_OK; NGX_DECLINED: Redis is away; NGX_AGAIN: too much
+ * waits, writable() will be called (never with force); NGX_ERROR: no memory.
  */
 ngx_int_t ngx_wscast_bus_call(ngx_wscast_bus_t *bus, ngx_wscast_call_t *call,
     wscast_str_t key, int argc, const char **argv, const size_t *lens,

@@ -242,7 +242,8 @@ test_full(void)
     link_says = NGX_OK;
     is_int(publish(&x, "x"), WSCAST_CLOSE_AWAY,
            "what this host could not hear is not published");
-    is_int(call(&a, "a", 0), NGX_OK, "but commands are sent");
+    is_int(call(&a, "a", 0), NGX_DECLINED, "nor by a script");
+    is_int(call(&a, "a", 1), NGX_OK, "but other commands are sent");
 
     over();
 }
