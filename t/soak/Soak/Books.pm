@@ -83,6 +83,7 @@ sub _redis {
         leases      => scalar $redis->command('ZCARD', "$P:leases"),
         owned       => scalar $redis->command('SCARD', "$P:owned"),
         dead        => scalar $redis->command('ZCARD', "$P:dead"),
+        awaited     => scalar $redis->command('EXISTS', "$P:lost"),
         channels    => $self->_channels($redis, grep { /:lease:/ } keys %key),
         connections => scalar @clients,
     };
@@ -120,7 +121,8 @@ sub wrong {
     }
 
     if (my $redis = $exact->{redis}) {
-        my %want = (leases => $workers, owned => $workers, dead => 0);
+        my %want = (leases => $workers, owned => $workers, dead => 0,
+            awaited => 0);
         push @lines, map { "redis: $_ is $redis->{$_}" }
             grep { $redis->{$_} != $want{$_} } sort keys %want;
     }
