@@ -12,6 +12,7 @@ static void ngx_wscast_conn_inflater(ngx_wscast_conn_t *conn,
     const wscast_offer_t *agreed);
 static void ngx_wscast_conn_count(ngx_wscast_conn_t *conn);
 static void ngx_wscast_conn_read_handler(ngx_event_t *rev);
+static ngx_int_t ngx_wscast_conn_write_now(ngx_wscast_conn_t *conn);
 static void ngx_wscast_conn_write_handler(ngx_event_t *wev);
 static void ngx_wscast_conn_begin_close(ngx_wscast_conn_t *conn);
 
@@ -167,9 +168,7 @@ ngx_wscast_conn_send(ngx_wscast_conn_t *conn, wscast_prepared_t *p)
 
         /* it only waits for this turn's end: not the client's fault */
 
-        if (ngx_wscast_conn_write(conn) == NGX_ERROR) {
-            conn->failed = 1;
-            ngx_wscast_conn_finalize(conn, WSCAST_CLOSE_GONE);
+        if (ngx_wscast_conn_write_now(conn) == NGX_ERROR) {
             return NGX_DECLINED;
         }
 
@@ -212,21 +211,30 @@ ngx_wscast_conn_flush(ngx_wscast_conn_t *conn)
         return;
     }
 
-    switch (ngx_wscast_conn_write(conn)) {
+    if (ngx_wscast_conn_write_now(conn) == NGX_OK
+        && conn->session.entry == NULL)
+    {
+        ngx_queue_remove(&conn->dirty);
+        ngx_queue_init(&conn->dirty);
+    }
+}
 
-    case NGX_OK:
-        if (conn->session.entry == NULL) {
-            ngx_queue_remove(&conn->dirty);
-            ngx_queue_init(&conn->dirty);
-        }
 
-        break;
+/* Where nobody may be closed: that is posted. */
 
-    case NGX_ERROR:
+static ngx_int_t
+ngx_wscast_conn_write_now(ngx_wscast_conn_t *conn)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_wscast_conn_write(conn);
+
+    if (rc == NGX_ERROR) {
         conn->failed = 1;
         ngx_wscast_conn_finalize(conn, WSCAST_CLOSE_GONE);
-        break;
     }
+
+    return rc;
 }
 
 
