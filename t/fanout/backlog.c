@@ -137,6 +137,19 @@ join(int i, unsigned n)
 }
 
 
+/* The first clients, channel 0. */
+
+static void
+join_all(int count)
+{
+    int  i;
+
+    for (i = 0; i < count; i++) {
+        join(i, 0);
+    }
+}
+
+
 static void
 leave(int i, unsigned n)
 {
@@ -207,13 +220,8 @@ end(void)
 static void
 test_plain(void)
 {
-    int  i;
-
     fresh();
-
-    for (i = 0; i < SOME; i++) {
-        join(i, 0);
-    }
+    join_all(SOME);
 
     is_int(wscast_fanout_step(&f), 0, "without a backlog there is no step");
 
@@ -256,9 +264,7 @@ test_restless(void)
     most = 0;
     bad = 0;
 
-    for (i = 0; i < SOME; i++) {
-        join(i, 0);
-    }
+    join_all(SOME);
 
     for (i = 0; i < 300; i++) {
         push(0);
@@ -319,14 +325,8 @@ test_batch(void)
 static void
 test_turns(void)
 {
-    int  i;
-
     fresh();
-
-    for (i = 0; i < CLIENTS; i++) {
-        join(i, 0);
-    }
-
+    join_all(CLIENTS);
     join(0, 1);
     push(0);
     (void) wscast_fanout_step(&f);
@@ -349,11 +349,7 @@ test_leaving(void)
     int  i;
 
     fresh();
-
-    for (i = 0; i < CLIENTS; i++) {
-        join(i, 0);
-    }
-
+    join_all(CLIENTS);
     push(0);
     push(0);
     (void) wscast_fanout_step(&f);
@@ -392,15 +388,10 @@ test_leaving(void)
 static void
 test_finish(void)
 {
-    int               i;
     wscast_channel_t  *channel;
 
     fresh();
-
-    for (i = 0; i < CLIENTS; i++) {
-        join(i, 0);
-    }
-
+    join_all(CLIENTS);
     channel = wscast_fanout_find(&f, name(0));
     wscast_fanout_finish(&f, channel);
     is_int(calls, 0, "without a backlog there is nothing to finish");

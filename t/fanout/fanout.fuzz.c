@@ -82,9 +82,8 @@ last(void *ctx, wscast_channel_t *channel)
 }
 
 
-static void
-serve(void *ctx, wscast_subscription_t *subscription,
-    wscast_publication_t *pub)
+static client_t *
+receiver(void *ctx, wscast_subscription_t *subscription)
 {
     unsigned   n;
     client_t  *c;
@@ -95,22 +94,28 @@ serve(void *ctx, wscast_subscription_t *subscription,
     n = number(subscription->channel);
 
     must(c->sub[n] == subscription || c->sub[n] == NULL);
-    must(pub->f.offset == c->next[n]++);
+
+    return c;
+}
+
+
+static void
+serve(void *ctx, wscast_subscription_t *subscription,
+    wscast_publication_t *pub)
+{
+    client_t  *c;
+
+    c = receiver(ctx, subscription);
+
+    must(pub->f.offset == c->next[number(subscription->channel)]++);
 }
 
 
 static void
 served(void *ctx, wscast_subscription_t *subscription)
 {
-    unsigned   n;
-    client_t  *c;
+    (void) receiver(ctx, subscription);
 
-    must(ctx == &fanout && fanout.delivering);
-
-    c = subscription->subscriber;
-    n = number(subscription->channel);
-
-    must(c->sub[n] == subscription || c->sub[n] == NULL);
     must(!subscription->gone);
 }
 
