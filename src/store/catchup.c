@@ -139,6 +139,7 @@ ngx_wscast_catchup_arrived(ngx_wscast_store_t *store, wscast_str_t channel,
 
     b->missed = 1;
     b->behind = (position.epoch == mark.epoch);
+    b->locate = !b->behind;
 
     ngx_wscast_catchup_hold(b, bytes, &position);
     ngx_wscast_catchup_advance(b);
@@ -270,6 +271,7 @@ ngx_wscast_catchup_hold(ngx_wscast_behind_t *b, wscast_str_t bytes,
 
     h->position = *position;
     h->len = bytes.len;
+    h->asked = 0;
     ngx_memcpy(h + 1, bytes.data, bytes.len);
 
     wscast_list_append(&b->held, &h->link);

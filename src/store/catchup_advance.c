@@ -44,7 +44,7 @@ ngx_wscast_catchup_advance(ngx_wscast_behind_t *b)
                 return;
             }
 
-            b->behind = !wscast_list_empty(&b->held);
+            b->behind = !b->locate && !wscast_list_empty(&b->held);
         }
 
         if (!b->behind && b->dropped) {
@@ -71,7 +71,9 @@ ngx_wscast_catchup_advance(ngx_wscast_behind_t *b)
 static void
 ngx_wscast_catchup_ask(ngx_wscast_behind_t *b)
 {
-    ngx_int_t  rc;
+    ngx_int_t           rc;
+    wscast_list_t      *l, *tmp;
+    ngx_wscast_held_t  *h;
 
     b->full = 0;
 
@@ -80,6 +82,12 @@ ngx_wscast_catchup_ask(ngx_wscast_behind_t *b)
 
         rc = ngx_wscast_remote_locate(b->store, b->rule, b->node.key,
                                       &b->fetch);
+
+        wscast_list_each(l, tmp, &b->held) {
+            h = wscast_container(l, ngx_wscast_held_t, link);
+            h->asked |= (rc == NGX_OK);
+        }
+
     } else {
         b->fetch.entry = ngx_wscast_catchup_entry;
         b->fetch.done = ngx_wscast_catchup_fetched;
@@ -100,6 +108,10 @@ ngx_wscast_catchup_ask(ngx_wscast_behind_t *b)
 /*
  * Puts on the ring, up to an offset, what is held and follows the mark.
  * NGX_AGAIN: the ring is full.
+ *
+ * What belongs to another count than Redis itself named later was said by a
+ * server that had been replaced already: a master of a cluster that stood still
+ * does what it was told before, and its successor hands it on.
  */
 
 static ngx_int_t
@@ -119,7 +131,17 @@ ngx_wscast_catchup_drain(ngx_wscast_behind_t *b, uint64_t upto)
                 return NGX_OK;
             }
 
-            before = h->position;
+            if (b->mark.epoch && h->asked) {
+                ngx_wscast_catchup_unhold(b, h);
+                continue;
+            }
+
+            if (b->mark.epoch) {
+                b->locate = 1;
+                return NGX_OK;
+            }
+
+            before = h->position;       /* the zone had no room for a mark */
             before.offset--;
 
             if (ngx_wscast_catchup_broken(b->store, b->node.key, &before)
@@ -199,7 +221,6 @@ static void
 ngx_wscast_catchup_located(ngx_wscast_fetch_t *fetch,
     const wscast_position_t *top, ngx_uint_t more)
 {
-    ngx_int_t             rc;
     wscast_position_t     mark;
     ngx_wscast_behind_t  *b;
 
@@ -225,9 +246,7 @@ ngx_wscast_catchup_located(ngx_wscast_fetch_t *fetch,
 
         /* another count, or Redis has lost the end of this one */
 
-        rc = ngx_wscast_catchup_broken(b->store, b->node.key, top);
-
-        if (rc != NGX_OK) {
+        if (ngx_wscast_catchup_gone(b, top) != NGX_OK) {
             b->full = 1;
             ngx_wscast_catchup_later(b);
             return;

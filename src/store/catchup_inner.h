@@ -31,6 +31,8 @@ typedef struct {
     wscast_list_t            link;
     wscast_position_t        position;
     size_t                   len;
+    unsigned                 asked:1;       /* since it came Redis was asked
+                                               where it is */
 } ngx_wscast_held_t;
 
 
