@@ -303,11 +303,11 @@ $(BUILD)/bench/node: t/bench/package-lock.json
 bench-build: $(MODULE) $(BUILD)/bench/load $(BUILD)/bench/floor $(BUILD)/bench/node
 
 #: make bench       measure, and write docs/performance.md: [BENCH='echo idle']
-#:                  BENCH=all: a million connections, too; ROUNDS=9: longer
+#:                  BENCH=all: a million connections, too; ROUNDS=90: longer
 bench:
 	@$(DEPS) build bench
 	@$(MAKE) --no-print-directory bench-build
-	@WSCAST_MODULE=$(abspath $(MODULE)) t/bench/run $(BENCH)
+	@WSCAST_MODULE=$(abspath $(MODULE)) t/bench/network t/bench/run $(BENCH)
 
 # -- use ---------------------------------------------------------------------
 

@@ -143,11 +143,11 @@ sub wait_port {
 
 # -- figures -------------------------------------------------------------
 
-sub rounds  { return $ENV{ROUNDS} || 5 }
-sub seconds { return $ENV{SLICE} || 0.3 }
+sub rounds  { return $ENV{ROUNDS} || 48 }
+sub seconds { return $ENV{SLICE} || 0.05 }
 
 sub median {
-    my @v = sort { $a <=> $b } @_;
+    my @v = sort { $a <=> $b } grep { defined } @_;
     return 0 if !@v;
     return ($v[$#v / 2] + $v[@v / 2]) / 2;
 }

@@ -88,6 +88,7 @@ sub about {
         version => said("git -C $ROOT describe --always --dirty", qr/(\S+)/),
         rounds  => Bench::rounds(),
         slice   => Bench::seconds(),
+        network => $ENV{WSCAST_BENCH_NETWORK} // 'shared',
         machine => join(', ',
             first_match('/proc/cpuinfo', qr/^model name\s*:\s*(.*)/),
             said('nproc', qr/(\d+)/) . ' cores',
@@ -134,7 +135,9 @@ sub document {
         $text .= "$about\n" if $about;
         $text .= markdown($_) . "\n" for @{ $result->{tables} };
         $text .= "$result->{date}, $result->{version}, "
-            . "$result->{rounds} rounds of $result->{slice} s.\n";
+            . "$result->{rounds} rounds of $result->{slice} s"
+            . (($result->{network} // '') eq 'shared'
+                ? ", without a network of their own.\n" : ".\n");
         $newest = $result
             if !$newest || $result->{date} gt $newest->{date};
     }

@@ -9,7 +9,7 @@ our $head = <<'E';
 # Performance
 
 `make bench` measures what is here, prints it and writes this page: all but the last part, in less than ten minutes. `make bench BENCH='echo redis'`
-repeats some parts, `make bench BENCH=all` does all of them; `ROUNDS=9` takes each figure nine times instead of five. It needs a machine with two
+repeats some parts, `make bench BENCH=all` does all of them; `ROUNDS=90` takes each figure so often, instead of 48 times. It needs a machine with two
 cores that has nothing else to do, and root or `sudo` to install the peers.
 
 ## How it is measured
@@ -17,12 +17,13 @@ cores that has nothing else to do, and root or `sudo` to install the peers.
 - The server has one core, the load (`t/bench/load`) the other, over loopback. Most of the time of a delivery is the kernel's, and the same for everybody. So
   there is a yardstick: *the floor* (`t/bench/floor`), a server that does nothing but read a frame and send it on, with one `send()` for each
   subscriber. Nobody can be cheaper, but by sending less often: the *coalescing* floor sends what one read brought in one `send()`.
-- All candidates run at the same time, connected and idle, and are taken in turn for some tenths of a second, round after round. A ratio is one of two figures of
-  the same round, and the median of the rounds counts: on a virtual machine the same program differs by a quarter between two minutes. With 1,000 clients there
-  are twice as many rounds, half as long, and with 100 three times as many.
+- All candidates run at the same time, connected and idle, and are taken in turn for a twentieth of a second, round after round. A ratio is one of two figures of
+  the same round, and the median of the rounds counts: on a virtual machine the same program differs by a quarter between two minutes. With 10,000 clients, where
+  one message takes longer than that, there are half as many rounds, and with 16 in flight nchan and `ws` take part in every fourth.
 - Two things of the kernel's would be counted as the server's over loopback, as they would not be over a network, and are kept out where a delivery is measured.
   Who sends to a core that sleeps must wake it, which on a virtual machine takes longer than all else: so the load does not sleep. And who has heard nothing
-  for a while acknowledges the next 16 packets one by one: so each candidate runs until that is over before it counts.
+  for longer than his retransmission timeout acknowledges the next 16 packets one by one: so all runs in a network of its own (`t/bench/network`), where that
+  timeout is a minute.
 - The load checks every byte of every delivery, its order and its number. A single message that is lost, comes twice, late or changed fails the run, and
   `t/bench/checker.t` tests with servers that do so that it is seen.
 - The peers are as Debian and npm ship them: nchan, an nginx module in C, and `ws`, the usual server in Node.
