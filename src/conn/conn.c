@@ -320,9 +320,8 @@ ngx_wscast_conn_proceed(ngx_wscast_conn_t *conn)
         return;
     }
 
-    if (conn->state == NGX_WSCAST_CONN_CLOSE
-        && (conn->peer_closed || conn->deaf))
-    {
+    if (conn->state == NGX_WSCAST_CONN_CLOSE && ngx_wscast_conn_ends(conn)) {
+
         /*
          * Closing with unread input would reset the connection, and the close
          * frame might never be seen: so end our side and read the other out

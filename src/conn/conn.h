@@ -146,6 +146,11 @@ struct ngx_wscast_conn_s {
 };
 
 
+/* 1: when the close frame has left nothing more is awaited of the peer. */
+#define ngx_wscast_conn_ends(conn)                                            \
+    ((conn)->state != NGX_WSCAST_CONN_OPEN                                    \
+     && ((conn)->peer_closed || (conn)->deaf))
+
 /* Bytes that a delivery looks at before the session. */
 #define NGX_WSCAST_CONN_HEAD  offsetof(ngx_wscast_conn_t, session)
 
