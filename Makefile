@@ -12,7 +12,7 @@ TESTS      =
 T          =
 RUNS       = 1000000
 SECONDS    = 0
-RANDOM     = 1000000
+RANDOM     = 200000
 JOBS       = 2
 V          =
 
@@ -165,7 +165,7 @@ $(foreach f,$(UNITS),$(eval $(call unit_rule,$(f),$(call unit,$(f)))))
 $(foreach f,$(FUZZERS),$(eval $(call unit_rule,$(f),$(call \
     replay,$(f)).bin,-DWSCAST_FUZZ_REPLAY)))
 
-# A replayer feeds the seeds, and a million inputs of random bytes, to a fuzz
+# A replayer feeds the seeds, and RANDOM inputs of random bytes, to a fuzz
 # target without libFuzzer.  prove gives no arguments, so that a script does.
 corpus     = t/corpus/$(lastword $(subst -, ,$(subst /, ,$(1))))
 
