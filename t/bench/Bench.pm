@@ -25,7 +25,8 @@ use Wscast::Port qw(free_port);
 
 our @EXPORT_OK = qw(
     $ROOT spawn stop stop_all scratch free_port wait_port children
-    private_memory median rounds seconds wrong wrongs digits ratio
+    private_memory median rounds seconds long_rounds long_seconds digits ratio
+    wrong wrongs
 );
 
 our $ROOT = abs_path(dirname(__FILE__) . '/../..');
@@ -145,6 +146,11 @@ sub wait_port {
 
 sub rounds  { return $ENV{ROUNDS} || 48 }
 sub seconds { return $ENV{SLICE} || 0.05 }
+
+# What has to get going first takes longer turns, and fewer of them.
+
+sub long_rounds  { return rounds() / 4 }
+sub long_seconds { return 6 * seconds() }
 
 sub median {
     my @v = sort { $a <=> $b } grep { defined } @_;

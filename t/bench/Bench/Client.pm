@@ -9,7 +9,8 @@ use warnings;
 use IO::Socket::SSL ();
 use Time::HiRes qw(sleep time);
 
-use Bench qw(median rounds seconds digits ratio private_memory wrong);
+use Bench qw(median long_rounds long_seconds digits ratio private_memory
+    wrong);
 use Bench::Fanout;
 use Bench::Load;
 use Bench::Server;
@@ -55,7 +56,8 @@ sub echo {
         fan => 1) } @servers;
 
     Bench::Fanout::turns(\@loads, 'echo 64 0.2', 1);
-    my @answers = Bench::Fanout::turns(\@loads, 'echo 64 ' . seconds());
+    my @answers = Bench::Fanout::turns(\@loads,
+        'echo 64 ' . long_seconds(), long_rounds());
 
     return table('Echo: 100 clients, 64 bytes', 'per round trip',
         \@servers, \@answers);
@@ -67,8 +69,8 @@ sub cycle {
         @servers;
 
     Bench::Fanout::turns(\@loads, 'cycle 64 0.2 0', 1);
-    my @answers = Bench::Fanout::turns(\@loads, 'cycle 64 ' . seconds()
-        . ' 0');
+    my @answers = Bench::Fanout::turns(\@loads,
+        'cycle 64 ' . long_seconds() . ' 0', long_rounds());
 
     return table('Connect, handshake, close: 64 at a time', 'per cycle',
         \@servers, \@answers);

@@ -8,7 +8,8 @@ use warnings;
 
 use List::Util qw(shuffle);
 
-use Bench qw(median rounds seconds digits ratio wrong);
+use Bench qw(median rounds seconds long_rounds long_seconds digits ratio
+    wrong);
 use Bench::Load;
 use Bench::Server;
 
@@ -281,7 +282,8 @@ CONF
         $on == $load->{open}{agreed} or wrong('deflate is not agreed upon');
 
         for my $window (1, 16) {
-            my ($answers) = turns([$load], "run 1024 $window " . seconds());
+            my ($answers) = turns([$load],
+                "run 1024 $window " . long_seconds(), long_rounds());
             $row{bytes} = digits(figure($answers, 'bytes'));
             $row{ $window == 1 ? 'one at a time' : '16 in flight' } =
                 digits(figure($answers, 'cpu')) . ' µs';
@@ -335,13 +337,13 @@ sub channels {
             publishers => 1, clients => $clients, %$_) }
             { talk('one'), fan => $clients, streams => 1 },
             { talk('many'), fan => 10, streams => $streams };
-        my @commands = map { sprintf 'run 512 %d %s', $_, seconds() }
+        my @commands = map { sprintf 'run 512 %d %s', $_, long_seconds() }
             1, $clients / 10;
         my (@one, @each);
 
         $loads[$_]->ask($commands[$_] =~ s/\S+$/2/r) for 0, 1;
 
-        for (1 .. rounds() / 2) {
+        for (1 .. long_rounds()) {
             push @one,  $loads[0]->ask($commands[0]);
             push @each, $loads[1]->ask($commands[1]);
         }
