@@ -144,7 +144,7 @@ sub wait_port {
 
 # -- figures -------------------------------------------------------------
 
-sub rounds  { return $ENV{ROUNDS} || 48 }
+sub rounds  { return $ENV{ROUNDS} || 40 }
 sub seconds { return $ENV{SLICE} || 0.05 }
 
 # What has to get going first takes longer turns, and fewer of them.

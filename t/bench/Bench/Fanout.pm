@@ -132,7 +132,7 @@ sub fanout {
     return map { {
         title => $_->{title}, rows => $rows{ $_->{title} },
         columns => [qw(subscribers bytes floor text json nchan),
-            'text ÷ nchan', $_->{few} ? ()
+            'text ÷ nchan', 'floor ÷ nchan', $_->{few} ? ()
                 : ('ws', '2 workers', 'Redis', 'Redis, 2 workers')],
     } } @tables;
 }
@@ -174,6 +174,7 @@ sub row {
         subscribers => $n, bytes => $size,
         floor => digits(figure($floor, 'cpu')) . ' µs',
         'text ÷ nchan' => ratio(against($of{text}, $of{nchan}, 'cpu')),
+        'floor ÷ nchan' => ratio(against($floor, $of{nchan}, 'cpu')),
         map { $_ => ratio(against($of{$_}, $floor, 'cpu')) } keys %of,
     };
 }

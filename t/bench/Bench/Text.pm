@@ -9,7 +9,7 @@ our $head = <<'E';
 # Performance
 
 `make bench` measures what is here, prints it and writes this page: all but the last part, in less than ten minutes. `make bench BENCH='echo redis'`
-repeats some parts, `make bench BENCH=all` does all of them; `ROUNDS=90` takes each figure so often, instead of 48 times. It needs a machine with two
+repeats some parts, `make bench BENCH=all` does all of them; `ROUNDS=90` takes each figure so often, instead of 40 times. It needs a machine with two
 cores that has nothing else to do, and root or `sudo` to install the peers.
 
 ## How it is measured
@@ -37,7 +37,7 @@ time* means that the next message is published when all have got the last one, s
 peer takes beyond the floor is all that can be gained on it. With 16 in flight a server may. The floor puts together what it has read at once; wscast gives each
 subscriber what has come until his turn, which is more, and can be below one. *One after the other* means that the next message is published when the first
 subscriber has the last one: so most of them can be given two. `text` and `json` are wscast's dialects, with one worker and without Redis;
-`2 workers`, `Redis` and the two together are the `text` dialect.
+`2 workers`, `Redis` and the two together are the `text` dialect. *floor ÷ nchan* is what the best server could have in the column before it.
 E
     user => ['Whose time it is', <<'E'],
 *User* is what is spent in nginx and wscast, *system* what the kernel takes for them. It samples which is which, so that this is rough.
