@@ -242,7 +242,7 @@ sub burst {
         Bench::Server::ws('ws'),
     );
     my @loads = map { load_of($_, 20) } @servers;
-    my @answers = turns(\@loads, 'burst 512 16 8', 5);
+    my @answers = turns(\@loads, 'burst 512 16 8', 11);
     my @rows;
 
     for my $i (0 .. $#servers) {
