@@ -9,8 +9,8 @@ use warnings;
 use IO::Socket::SSL ();
 use Time::HiRes qw(sleep time);
 
-use Bench qw(median long_rounds long_seconds digits ratio private_memory
-    wrong);
+use Bench qw(median rounds seconds long_rounds long_seconds digits ratio
+    private_memory wrong);
 use Bench::Fanout;
 use Bench::Load;
 use Bench::Server;
@@ -53,11 +53,11 @@ sub table {
 sub echo {
     my @servers = servers();
     my @loads = map { Bench::Load->new($_, to => 'echo', clients => 100,
-        fan => 1) } @servers;
+        fan => 1, spin => 'yes') } @servers;
 
     Bench::Fanout::turns(\@loads, 'echo 64 0.2', 1);
-    my @answers = Bench::Fanout::turns(\@loads,
-        'echo 64 ' . long_seconds(), long_rounds());
+    my @answers = Bench::Fanout::turns(\@loads, 'echo 64 ' . 3 * seconds(),
+        2 * rounds() / 3);
 
     return table('Echo: 100 clients, 64 bytes', 'per round trip',
         \@servers, \@answers);

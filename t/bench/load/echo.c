@@ -26,7 +26,7 @@ load_echo(uint32_t size, double seconds)
     }
 
     while ((left = (int64_t) (end - load_now())) > 0) {
-        load_turn(left);
+        load_turn(load.options.spin ? 0 : left);
     }
 
     load.echoing = 0;
