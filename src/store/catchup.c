@@ -139,7 +139,6 @@ ngx_wscast_catchup_arrived(ngx_wscast_store_t *store, wscast_str_t channel,
 
     b->missed = 1;
     b->behind = (position.epoch == mark.epoch);
-    b->locate = !b->behind;
 
     ngx_wscast_catchup_hold(b, bytes, &position);
     ngx_wscast_catchup_advance(b);

@@ -80,14 +80,13 @@ ngx_wscast_catchup_ask(ngx_wscast_behind_t *b)
     if (b->locate) {
         b->fetch.done = ngx_wscast_catchup_located;
 
-        rc = ngx_wscast_remote_locate(b->store, b->rule, b->node.key,
-                                      &b->fetch);
-
         wscast_list_each(l, tmp, &b->held) {
             h = wscast_container(l, ngx_wscast_held_t, link);
-            h->asked |= (rc == NGX_OK);
+            h->asked = 1;
         }
 
+        rc = ngx_wscast_remote_locate(b->store, b->rule, b->node.key,
+                                      &b->fetch);
     } else {
         b->fetch.entry = ngx_wscast_catchup_entry;
         b->fetch.done = ngx_wscast_catchup_fetched;
