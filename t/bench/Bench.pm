@@ -153,7 +153,7 @@ sub long_rounds  { return rounds() / 4 }
 sub long_seconds { return 6 * seconds() }
 
 sub median {
-    my @v = sort { $a <=> $b } grep { defined } @_;
+    my @v = sort { $a <=> $b } @_;
     return 0 if !@v;
     return ($v[$#v / 2] + $v[@v / 2]) / 2;
 }

@@ -135,7 +135,7 @@ sub document {
         $text .= "$about\n" if $about;
         $text .= markdown($_) . "\n" for @{ $result->{tables} };
         $text .= "$result->{date}, $result->{version}, "
-            . "$result->{rounds} rounds of $result->{slice} s"
+            . "`ROUNDS=$result->{rounds} SLICE=$result->{slice}`"
             . (($result->{network} // '') eq 'shared'
                 ? ", without a network of their own.\n" : ".\n");
         $newest = $result

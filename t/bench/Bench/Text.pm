@@ -20,7 +20,7 @@ cores that has nothing else to do, and root or `sudo` to install the peers.
 - All candidates run at the same time, connected and idle, and are taken in turn for a twentieth of a second, round after round. A ratio is one of two figures of
   the same round, and the median of the rounds counts: on a virtual machine the same program differs by a quarter between two minutes. With 10,000 clients, where
   one message takes longer than that, there are half as many rounds, and with 16 in flight nchan and `ws` take part in every fourth.
-  The echo has turns of 0.15 s, all else of 0.3 s, and fewer.
+  The other parts have longer turns, and fewer.
 - Two things of the kernel's would be counted as the server's over loopback, as they would not be over a network, and are kept out where a delivery is measured.
   Who sends to a core that sleeps must wake it, which on a virtual machine takes longer than all else: so the load does not sleep. And who has heard nothing
   for longer than his retransmission timeout acknowledges the next 16 packets one by one: so all runs in a network of its own (`t/bench/network`), where that
